@@ -1,0 +1,34 @@
+# The project's own commands. Nothing but Python 3.11+ and make is needed beforehand; a second run installs nothing.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: tutorial test lint lab figures clean
+
+tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave an HTML edition
+	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
+
+test: $(INSTALLED) lint  ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## style, spelling, notebooks without outputs
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/nbstripout --verify notebooks/*.ipynb
+
+lab: $(INSTALLED)  ## open JupyterLab on the notebooks
+	$(BIN)/jupyter lab notebooks
+
+figures: $(INSTALLED)  ## draw every figure of the README (SERLIB_PROFILE=full: from your EMODB)
+	$(BIN)/python -m serlib figures
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -d .venv || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $(INSTALLED)
+
+clean:  ## remove what was made, but for the environment
+	rm -rf build

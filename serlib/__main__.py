@@ -1,0 +1,5 @@
+"""``python -m serlib``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,193 @@
+"""The one loader: any container libsndfile reads -> mono float32 at the wanted rate; what is wrong with it; writing.
+
+Decoding is soundfile's (libsndfile), resampling soxr's, as in librosa.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+from .settings import replacing
+
+MAX_DURATION_S = 120.0  # the longest published utterance lasts 33.3 s
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file's header says, without decoding it."""
+
+    n_frames: int
+    sample_rate_hz: int
+    channels: int
+
+    @property
+    def duration_s(self):
+        return self.n_frames / self.sample_rate_hz
+
+
+def header(source):
+    """Read a sound file's header.
+
+    Parameters
+    ----------
+    source : path-like or binary file
+        A file held in memory is called "the recording" in messages.
+
+    Returns
+    -------
+    Header
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not audio, is empty, or is longer than `MAX_DURATION_S`; the message says what was found instead.
+    """
+    name = _name(source)
+    if not _is_open(source) and not Path(source).is_file():
+        what = "is a folder" if Path(source).is_dir() else "does not exist"
+        raise FileNotFoundError(f"{name} {what}; expected a sound file")
+    try:
+        info = soundfile.info(_rewound(source))
+    except (soundfile.LibsndfileError, RuntimeError, TypeError):
+        raise ValueError(f"{name} {_what_is(source)}") from None
+    if info.samplerate < 1 or info.frames < 1:
+        raise ValueError(f"{name} has a header but no samples; expected speech. Fetch the file again")
+    found = Header(info.frames, info.samplerate, info.channels)
+    if found.duration_s > MAX_DURATION_S:
+        limit = f"expected one utterance, at most {MAX_DURATION_S:.0f} s. Cut it into utterances"
+        raise ValueError(f"{name} lasts {found.duration_s:.0f} s; {limit}")
+    return found
+
+
+def _is_open(source):
+    return hasattr(source, "read")
+
+
+def _name(source):
+    return "the recording" if _is_open(source) else str(source)
+
+
+def _rewound(source):
+    """Return what soundfile opens: a path, or the open file from its start."""
+    if _is_open(source):
+        source.seek(0)
+        return source
+    return Path(source)
+
+
+def _what_is(source):
+    """Say what a file that is not audio holds, and what to do."""
+    content = _rewound(source).read() if _is_open(source) else Path(source).read_bytes()
+    size, start = len(content), content[:64]
+    if size == 0:
+        return "is empty (0 bytes), not audio. Fetch the file again"
+    if start.startswith(b"version https://git-lfs"):
+        return f"is a Git-LFS pointer ({size} bytes), not audio; run 'git lfs pull' in that clone"
+    if start.isascii() and b"\0" not in start and not start.startswith((b"RIFF", b"FORM", b"fLaC", b"OggS")):
+        return f"is text ({size} bytes), not audio. Fetch the file again"
+    return f"is not audio that can be read ({size} bytes); expected WAV, FLAC, OGG, MP3 or AIFF. Fetch the file again"
+
+
+def load(source, sr):
+    """Decode a sound file, mix it down to mono (mean of the channels) and resample it.
+
+    Parameters
+    ----------
+    source : path-like or binary file
+    sr : int, Hz
+        The wanted rate.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples,)
+        In [-1, 1] for integer formats; ``n_samples`` is ceil(frames x sr / the file's rate), as in `librosa.load`.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `header` does; also if a sample is not finite.
+    """
+    head, name = header(source), _name(source)
+    try:
+        frames, rate = soundfile.read(_rewound(source), frames=head.n_frames, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError):
+        raise ValueError(f"{name} is damaged inside; expected {head.n_frames} frames. Fetch it again") from None
+    if not len(frames):
+        raise ValueError(f"{name} has a header but no samples; expected speech. Fetch the file again")
+    signal = frames.mean(axis=1) if frames.shape[1] > 1 else frames[:, 0]
+    if not np.isfinite(signal).all():
+        raise ValueError(f"{name} has samples that are not finite numbers (NaN or infinite); export it again")
+    return resample(signal, rate, sr)
+
+
+def resample(signal, sr, target_sr):
+    """Resample a signal with soxr's high quality, to exactly ceil(n_samples x target_sr / sr) samples.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (n_samples,)
+    sr, target_sr : int, Hz
+
+    Returns
+    -------
+    ndarray of float32, shape (ceil(n_samples * target_sr / sr),)
+    """
+    if sr == target_sr:
+        return signal
+    n_samples = math.ceil(len(signal) * target_sr / sr)
+    resampled = soxr.resample(signal, sr, target_sr, quality="HQ")[:n_samples]
+    return np.pad(resampled, (0, n_samples - len(resampled)))
+
+
+def level_db(signal):
+    """Return the signal's root mean square in dB relative to full scale (-inf where it is silent)."""
+    power = float(np.mean(np.square(signal, dtype=np.float64)))
+    return 10 * math.log10(power) if power else -math.inf
+
+
+def warnings(signal, sr):
+    """List what may spoil a prediction from this signal.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (n_samples,)
+    sr : int, Hz
+
+    Returns
+    -------
+    list of str
+        Empty if nothing is wrong.
+    """
+    found = []
+    duration_s, level, n_clipped = len(signal) / sr, level_db(signal), int(np.sum(np.abs(signal) >= 0.999))
+    if level == -math.inf:
+        return ["silent: every sample is zero"]
+    if duration_s < 0.5:
+        found.append(f"short: {duration_s:.2f} s; emotion needs about a second of speech")
+    if duration_s > 15:
+        found.append(f"long: {duration_s:.1f} s; the corpora hold single sentences, so cut it")
+    if level < -60:
+        found.append(f"quiet: {level:.0f} dB below full scale; record closer to the microphone")
+    if n_clipped > 100:
+        found.append(f"clipped: {n_clipped} samples at full scale; lower the recording level")
+    return found
+
+
+def write(path, signal, sr):
+    """Write a signal as 16-bit PCM; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+    signal : ndarray of float32, shape (n_samples,) or (n_samples, channels)
+    sr : int, Hz
+    """
+    with replacing(path) as temporary:
+        soundfile.write(temporary, signal, sr, subtype="PCM_16")

@@ -1,0 +1,420 @@
+"""The same functions from a terminal.
+
+Results go to stdout, everything else to stderr. Exit 0: done; 1: part of the work failed; 2: the request was wrong.
+"""
+
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from . import __version__, corpora, settings
+
+app = typer.Typer(
+    name="serlib",
+    help="Speech emotion recognition on seven corpora.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+Corpus = Annotated[str | None, typer.Option("-n", "-d", "--name", help="The corpus, by its name.")]
+Table = Annotated[Path | None, typer.Option("-p", "--csv", help="An index table, as 'index' writes it.")]
+Data = Annotated[Path | None, typer.Option("--data", help="The folder that the table's paths are relative to.")]
+RecipeName = Annotated[str, typer.Option("--recipe", help="Features, model and training, under one name.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="By default the recipe's; few for synthetic speech.")]
+Seed = Annotated[int, typer.Option("--seed", help="Draws splits, weights and batches.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def main():
+    """Run the command line; any error of the user's is one line on stderr."""
+    try:
+        code = app(standalone_mode=False)
+    except (typer.Abort, KeyboardInterrupt):
+        _say("stopped; nothing half-written is left")
+        code = 130
+    except typer.TyperException as error:
+        _say(" ".join(error.format_message().split()))
+        code = 2
+    except (ValueError, OSError) as error:
+        _say(" ".join(str(error).split()))
+        code = 2
+    sys.exit(code)
+
+
+def _say(line):
+    print(f"serlib: {line}", file=sys.stderr)
+
+
+def _print_json(document):
+    print(json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def _print_table(table, title):
+    """Print a DataFrame as a table on stdout."""
+    import pandas as pd
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    printed = RichTable(title=title, title_justify="left", title_style="bold")
+    printed.add_column(table.index.name or "", overflow="fold")
+    for column in table.columns:
+        printed.add_column(str(column), justify="right" if pd.api.types.is_numeric_dtype(table[column]) else "left")
+    for name, *values in table.itertuples():
+        printed.add_row(str(name), *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
+    Console().print(printed)
+
+
+def _announce(corpus, folder):
+    what = " (synthetic speech)" if (Path(folder) / "SYNTHETIC.json").is_file() else ""
+    _say(f"profile {settings.current().profile}; {corpus} from {folder}{what}")
+
+
+def _indexed(name, csv, data=None):
+    """Return the index table that a request means, and the folder of its recordings."""
+    from . import index
+
+    if csv is None and name is None:
+        raise ValueError("no corpus is named; say which with -n NAME, or give an index table with -p CSV")
+    if csv is None:
+        table = index.load(name, progress=sys.stderr.isatty())
+    else:
+        table = index.read(csv)
+        found = sorted(table["corpus"].unique())
+        if name is not None and found != [corpora.get(name).id]:
+            raise ValueError(
+                f"{csv} is a table of {', '.join(found)}, not of {corpora.get(name).id}; name one or the other"
+            )
+    folder = data or index.root_of(table)
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder; expected the one that holds {table['corpus'].iloc[0]}")
+    _announce(table["corpus"].iloc[0], folder)
+    return table, folder
+
+
+@app.callback(invoke_without_command=True)
+def overview(context: typer.Context):
+    """Speech emotion recognition on seven corpora: index, train, evaluate, predict."""
+    if context.invoked_subcommand:
+        return
+    here = settings.current()
+    print(f"serlib {__version__}, Python {platform.python_version()}; profile {here.profile}")
+    found = corpora.find_all(here.data)
+    for name in corpora.NAMES:
+        where = found.get(name) or ("made when first used" if here.profile == "tiny" else f"not in {here.data}")
+        print(f"  {name:8} {where}")
+    if here.profile == "tiny":
+        print("Next: python -m serlib train -n emodb -a -c   (synthetic speech; SERLIB_PROFILE=full uses your corpora)")
+    elif found:
+        print(f"Next: python -m serlib index -n {next(iter(found))}")
+    else:
+        print(f"Next: put a corpus into {here.data}, in a folder called {corpora.get('emodb').folder} or the like")
+
+
+@app.command("index")
+def index_command(
+    path: Annotated[Path | None, typer.Option("-d", "--dataset", help="The folder that holds the corpus.")] = None,
+    name: Annotated[str | None, typer.Option("-n", "--dataset_name", help="The corpus, by its name.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The table to write.")] = None,
+    seed: Seed = settings.SEED,
+    keep_flagged: Annotated[bool, typer.Option(help="Give defective utterances a part all the same.")] = False,
+    as_json: AsJson = False,
+):
+    """Write a corpus's index table, with its random 80/20 part."""
+    from . import index
+
+    if name is None:
+        raise ValueError(f"no corpus is named; say which with -n NAME ({', '.join(corpora.NAMES)})")
+    folder, passport = path or index.corpus_folder(name), corpora.get(name)
+    _announce(passport.id, folder)
+    table = index.scan(folder, passport.id, seed=seed, keep_flagged=keep_flagged, progress=True)
+    csv = output or settings.current().csv / f"{passport.id}.csv"
+    if csv.suffix != ".csv":
+        raise ValueError(f"{csv} does not end in .csv; name the table so")
+    index.write(table, csv)
+    for problem in table.attrs["problems"]:
+        _say(problem)
+    for dropped in table.attrs["dropped"]:
+        _say(f"kept out: {dropped['utterance']} ({dropped['flags']})")
+    used, parts = table[table["part"] != ""], index.parts(table)
+    if as_json:
+        _print_json(
+            {
+                "corpus": passport.id,
+                "csv": str(csv),
+                "n_utterances": len(used),
+                "n_speakers": int(used["speaker"].nunique()),
+                "by_emotion": {emotion: int(n) for emotion, n in parts["total"].drop("all").items()},
+                "parts": {part: int(parts.loc["all", part]) for part in ("train", "test")},
+                "dropped": len(table.attrs["dropped"]),
+                "problems": table.attrs["problems"],
+            }
+        )
+    else:
+        _print_table(parts, f"{passport.title}: {used['speaker'].nunique()} speakers")
+        print(csv)
+
+
+@app.command()
+def train(
+    name: Corpus = None,
+    csv: Table = None,
+    recipe: RecipeName = "paper",
+    epochs: Epochs = None,
+    seed: Seed = settings.SEED,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The bundle to write.")] = None,
+    data: Data = None,
+    curves: Annotated[bool, typer.Option("-a", "--show_accuracy", help="Draw the learning curves.")] = False,
+    matrix: Annotated[bool, typer.Option("-c", "--plot_confusion", help="Draw the confusion matrix.")] = False,
+    _load: Annotated[bool, typer.Option("-l", "--load_data", hidden=True)] = False,
+    _save: Annotated[bool, typer.Option("-s", "--save_model", hidden=True)] = False,
+    as_json: AsJson = False,
+):
+    """Fit a model on a corpus's training part, score it on the test part, save it as a bundle."""
+    chosen = settings.recipe(recipe)
+    table, folder = _indexed(name, csv, data)
+    from . import evaluate, features, labels, model, split
+
+    started = time.perf_counter()
+    corpus, epochs = table["corpus"].iloc[0], evaluate.epochs_for(table, chosen, epochs)
+    parts = split.from_parts(table)
+    X = features.extract(parts.table, features=chosen.features, root=folder, progress=True)
+    fold = evaluate.fit_fold(parts, X, recipe=chosen, epochs=epochs, seed=seed, progress=True)
+    summary = evaluate.summary(fold.predictions)
+    bundle = output or settings.current().models / f"{corpus}-{recipe}"
+    trained_on = parts.table[parts.table["fold"] != 0]
+    contract = model.Bundle(
+        corpus=corpus,
+        synthetic=bool(table.attrs.get("synthetic")),
+        emotions=labels.ordered(parts.table["emotion"]),
+        recipe=chosen,
+        epochs=epochs,
+        seed=seed,
+        split={
+            "protocol": parts.protocol,
+            "seed": parts.seed,
+            "n_train": fold.n_train,
+            "n_test": len(fold.predictions),
+            "n_validation": fold.n_validation,
+            "validation": fold.validation,
+        },
+        speakers=tuple(sorted(trained_on["speaker"].unique())),
+        score={key: summary[key] for key in ("protocol", "n", "accuracy", "uar")},
+    )
+    model.save(bundle, fold.network, fold.history, contract)
+    files = _training_figures(bundle, contract, fold, curves, matrix)
+    document = {
+        "corpus": corpus,
+        "protocol": parts.protocol,
+        "recipe": recipe,
+        "bundle": str(bundle),
+        "n_train": fold.n_train,
+        "n_test": len(fold.predictions),
+        "epochs": epochs,
+        "seconds": round(time.perf_counter() - started, 1),
+        "accuracy": summary["accuracy"],
+        "uar": summary["uar"],
+        "files": [str(file) for file in files],
+    }
+    if as_json:
+        _print_json(document)
+        return
+    print(f"{corpus}, {recipe}, {epochs} epochs, {document['seconds']} s; validation curve from {fold.validation}")
+    print(
+        f"{parts.protocol} split (speakers on both sides), {fold.n_train} utterances trained on, {summary['n']} tested:"
+    )
+    print(f"accuracy {summary['accuracy']:.3f}, UAR {summary['uar']:.3f}, chance {summary['chance']:.3f}")
+    for file in (bundle, *files):
+        print(file)
+
+
+def _training_figures(bundle, contract, fold, curves, matrix):
+    """Draw what was asked for into the bundle's folder; return the files."""
+    if not (curves or matrix):
+        return []
+    from . import figures
+
+    about = {"corpus": contract.corpus, "protocol": contract.split["protocol"], "recipe": contract.recipe.name}
+    about |= {"seed": contract.seed, "synthetic": contract.synthetic}
+    files = []
+    if curves:
+        name = "test" if fold.validation == "test" else "validation"
+        axes = figures.draw_history(fold.history, validation=name)
+        files.append(figures.save(axes[0].figure, bundle / "learning-curves.png", about=about))
+    if matrix:
+        ax = figures.draw_confusion(fold.predictions)
+        files.append(figures.save(ax.figure, bundle / "confusion.png", about=about))
+    return files
+
+
+@app.command("evaluate")
+def evaluate_command(
+    name: Corpus = None,
+    csv: Table = None,
+    protocol: Annotated[str | None, typer.Option(help="random, speakers (default), loso or cross-corpus.")] = None,
+    folds: Annotated[int | None, typer.Option(help="By default as many as the protocol has.")] = None,
+    recipe: RecipeName = "paper",
+    epochs: Epochs = None,
+    seed: Seed = settings.SEED,
+    test_on: Annotated[str | None, typer.Option(help="Another corpus to test on (cross-corpus).")] = None,
+    into: Annotated[Path | None, typer.Option(help="A bundle that is told its score on unseen speakers.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The predictions table to write.")] = None,
+    data: Data = None,
+    as_json: AsJson = False,
+):
+    """Score a recipe on a corpus by a protocol; by default on unseen speakers."""
+    chosen = settings.recipe(recipe)
+    protocol = protocol or ("cross-corpus" if test_on else "speakers")
+    if test_on and protocol != "cross-corpus":
+        raise ValueError(f"--test-on goes with the protocol cross-corpus, not {protocol}; leave one of them out")
+    table, folder = _indexed(name, csv, data)
+    from . import evaluate
+
+    corpus, roots, test_table = table["corpus"].iloc[0], {table["corpus"].iloc[0]: folder}, None
+    bundle = _bundle_to_tell(into, corpus, recipe, protocol)
+    if test_on:
+        test_table, roots[corpora.get(test_on).id] = _indexed(test_on, None)
+    result = evaluate.run(
+        table,
+        protocol=protocol,
+        n_folds=folds,
+        test_table=test_table,
+        recipe=chosen,
+        epochs=epochs,
+        seed=seed,
+        n_jobs=-1,
+        roots=roots,
+        progress=True,
+    )
+    summary = evaluate.summary(result.predictions)
+    kept_as = f"{protocol}-{summary['corpus']}" if test_on else protocol
+    file = output or evaluate.result_file(corpus, recipe, kept_as, seed)
+    evaluate.write(result, file)
+    if bundle is not None:
+        _tell(into, bundle, summary)
+    if as_json:
+        _print_json(summary)
+        return
+    _print_table(
+        evaluate.per_emotion(result.predictions), f"{corpus}, {recipe}, {protocol}: {summary['n_folds']} folds"
+    )
+    interval = summary["uar_ci95"]
+    spread = (
+        f"95 % interval over speakers {interval[0]:.3f} to {interval[1]:.3f}"
+        if interval
+        else "no interval: < 6 speakers"
+    )
+    print(f"UAR {summary['uar']:.3f} ({spread}), chance {summary['chance']:.3f}")
+    print(f"accuracy {summary['accuracy']:.3f}; {summary['n']} utterances")
+    print(file)
+
+
+def _bundle_to_tell(into, corpus, recipe, protocol):
+    """Check, before any work, that a score of this kind may be written into the bundle."""
+    if into is None:
+        return None
+    from . import model
+
+    bundle = model.read_contract(into)
+    if (bundle.corpus, bundle.recipe.name) != (corpus, recipe):
+        raise ValueError(
+            f"{into} is of {bundle.corpus} and {bundle.recipe.name}, the evaluation of {corpus} and {recipe}; they must agree"
+        )
+    if protocol not in ("speakers", "loso"):
+        raise ValueError(
+            f"{protocol} does not keep speakers apart; only 'speakers' and 'loso' may be written into a bundle"
+        )
+    return bundle
+
+
+def _tell(folder, bundle, summary):
+    import dataclasses
+
+    from . import model
+
+    honest = {
+        key: summary[key] for key in ("protocol", "n", "n_folds", "seed", "accuracy", "uar", "uar_ci95", "per_emotion")
+    }
+    model.write_contract(folder, dataclasses.replace(bundle, honest=honest))
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Option("-m", "--model", help="The bundle.")],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Sound files, or folders of them.")] = None,
+    more: Annotated[list[Path] | None, typer.Option("-p", "--path", help="The same, as often as you like.")] = None,
+    as_json: AsJson = False,
+):
+    """Say what recordings sound like: the emotion, and the probability of each."""
+    from . import predict as predicting
+
+    wanted = [*(paths or []), *(more or [])]
+    if not wanted:
+        raise ValueError("no recording is named; give sound files or folders of them")
+    predictor = predicting.Predictor(bundle)
+    contract = predictor.contract
+    honest, what = contract.honest, " (synthetic speech)" if contract.synthetic else ""
+    trust = f"UAR {honest['uar']:.2f} on unseen speakers" if honest else "its score on unseen speakers is unknown"
+    _say(f"profile {settings.current().profile}; {contract.recipe.name} model of {contract.corpus}{what} from {bundle}")
+    _say(f"{trust}; chance {1 / len(contract.emotions):.2f}")
+    table = predicting.predict(wanted, predictor)
+    for path, warnings, error in zip(table["path"], table["warnings"], table["error"], strict=True):
+        for line in [error] if error else [f"{path}: {warning}" for warning in warnings]:
+            _say(line)
+    if as_json:
+        _print_json(_documents(table, contract.emotions))
+    else:
+        heard = table[table["error"] == ""]
+        probabilities = [_in_words(row, contract.emotions) for row in heard.to_dict("records")]
+        _print_table(heard.set_index("path")[["emotion"]].assign(probabilities=probabilities), "")
+    return 1 if (table["error"] != "").any() else 0
+
+
+def _in_words(row, emotions):
+    """Name all probabilities of a row, the largest first."""
+    ranked = sorted(emotions, key=lambda emotion: -row[f"p_{emotion}"])
+    return ", ".join(f"{emotion} {row[f'p_{emotion}']:.3f}" for emotion in ranked)
+
+
+def _documents(table, emotions):
+    """Turn a table of `predict` into what ``--json`` promises."""
+    documents = []
+    for row in table.to_dict("records"):
+        if row["error"]:
+            documents.append({"path": row["path"], "error": row["error"]})
+            continue
+        p = {emotion: row[f"p_{emotion}"] for emotion in emotions}
+        documents.append(
+            {"path": row["path"], "emotion": row["emotion"], "probabilities": p, "warnings": row["warnings"]}
+        )
+    return documents
+
+
+@app.command("synthetic")
+def synthetic_command(
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write into.")],
+    seed: Seed = settings.SEED,
+):
+    """Write small corpora of synthetic speech, in the layouts of the seven corpora."""
+    from . import synthetic
+
+    for name in corpora.NAMES:
+        print(synthetic.write(name, output, seed=seed))
+
+
+@app.command("figures")
+def figures_command(
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to write into.")] = None,
+    name: Annotated[str, typer.Option("-n", "--name", help="The corpus to draw.")] = "emodb",
+):
+    """Draw every figure of the README."""
+    from . import figures
+
+    _indexed(name, None)
+    for file in figures.readme(output or settings.current().figures, corpus=name):
+        print(file)

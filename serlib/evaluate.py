@@ -1,0 +1,480 @@
+"""Predictions table -> metrics and intervals; `cross_validate` runs the folds.
+
+A predictions table has a row per scored utterance: ``utterance``, ``corpus``, ``recipe``, ``protocol``, ``seed``,
+``fold``, ``speaker``, ``y_true``, ``y_pred`` and a probability ``p_<emotion>`` per output. Every metric, figure and
+widget reads this table. Predictions of all folds are pooled before a metric is taken.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import scipy.stats
+import sklearn.metrics
+
+from . import features, index, labels, model, settings
+from . import split as splitting
+from .settings import SEED, replacing
+
+KEYS = ("utterance", "corpus", "recipe", "protocol", "seed", "fold", "speaker", "y_true", "y_pred")
+MIN_SPEAKERS_FOR_INTERVAL = 6
+SYNTHETIC_EPOCHS = 80  # enough for the lesson; the recipe's own for real speech
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold's model and what came of it.
+
+    Attributes
+    ----------
+    network : keras.Model
+    history : DataFrame
+        As `model.fit` returns it, with ``fold``.
+    predictions : DataFrame
+        A predictions table of the fold's test rows.
+    validation : str
+        What the validation curve was drawn from.
+    n_train, n_validation : int
+        Numbers of utterances fitted and held out for the curve.
+    """
+
+    network: object
+    history: pd.DataFrame
+    predictions: pd.DataFrame
+    validation: str
+    n_train: int
+    n_validation: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """All folds together.
+
+    Attributes
+    ----------
+    predictions : DataFrame
+        A predictions table.
+    history : DataFrame
+        The learning curves, by fold.
+    about : dict
+        What was done: ``epochs``, ``validation`` (what those curves were drawn from), ``synthetic``, ``dropped`` ...
+    """
+
+    predictions: pd.DataFrame
+    history: pd.DataFrame
+    about: dict
+
+
+def epochs_for(table, recipe, epochs=None):
+    """Return the number of epochs: as asked for, else few for synthetic speech, else the recipe's own.
+
+    Parameters
+    ----------
+    table : DataFrame
+        An index table.
+    recipe : Recipe
+    epochs : int, optional
+
+    Raises
+    ------
+    ValueError
+        If fewer than 1 is asked for.
+    """
+    if epochs is not None and epochs < 1:
+        raise ValueError(f"epochs is {epochs}; expected 1 or more")
+    return epochs or (SYNTHETIC_EPOCHS if table.attrs.get("synthetic") else recipe.training.epochs)
+
+
+def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, progress=False):
+    """Train on one fold's training rows and score its test rows.
+
+    Parameters
+    ----------
+    split : Split
+    X : ndarray of float32, shape (n_utterances, n_mfcc)
+        In the order of ``split.table``.
+    fold : int
+    recipe : Recipe
+    epochs : int, optional
+        By default the recipe's.
+    seed : int
+    progress : bool
+
+    Returns
+    -------
+    Fold
+    """
+    emotions = labels.ordered(split.table["emotion"])
+    tested = (split.table["fold"] == fold).to_numpy()
+    train, test, X_train, X_test = split.table[~tested], split.table[tested], X[~tested], X[tested]
+    y_train, y_test = train["emotion"].to_numpy(), test["emotion"].to_numpy()
+    if recipe.training.validation == "test":
+        held_out, validation, source = np.zeros(len(train), bool), (X_test, y_test), "test"
+    else:
+        held_out, unit = splitting.validation(train, by_speaker=not split.is_speaker_dependent, seed=seed)
+        validation, source = (X_train[held_out], y_train[held_out]), f"a tenth of the training part, by {unit}"
+    network, history = model.fit(
+        recipe,
+        X_train[~held_out],
+        y_train[~held_out],
+        emotions=emotions,
+        validation=validation,
+        epochs=epochs,
+        seed=seed,
+        progress=progress,
+    )
+    scored = test[["utterance", "corpus", "speaker"]].assign(
+        recipe=recipe.name, protocol=split.protocol, seed=seed, fold=fold, y_true=y_test
+    )
+    predictions = table_of(scored, model.probabilities(network, X_test), emotions)
+    return Fold(network, history.assign(fold=fold), predictions, source, int((~held_out).sum()), len(validation[1]))
+
+
+def table_of(scored, probabilities, emotions):
+    """Put probabilities beside the rows they belong to.
+
+    Parameters
+    ----------
+    scored : DataFrame, n_utterances rows
+        The columns that come before ``y_pred``.
+    probabilities : ndarray, shape (n_utterances, n_emotions)
+    emotions : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        A predictions table.
+    """
+    y_pred = np.array(emotions)[probabilities.argmax(axis=1)]
+    table = scored.assign(y_pred=y_pred)[list(KEYS)].reset_index(drop=True)
+    columns = [f"p_{emotion}" for emotion in emotions]
+    return pd.concat([table, pd.DataFrame(probabilities.astype(np.float64), columns=columns)], axis=1)
+
+
+def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None):
+    """Train and score every fold of a split.
+
+    Parameters
+    ----------
+    split : Split
+    X : ndarray of float32, shape (n_utterances, n_mfcc)
+        In the order of ``split.table``.
+    recipe : Recipe
+    epochs : int, optional
+        By default the recipe's.
+    seed : int
+    n_jobs : int, optional
+        Folds trained at once, in processes, as joblib counts them; by default one.
+
+    Returns
+    -------
+    Result
+    """
+    run = joblib.delayed(_scored_fold)
+    folds = joblib.Parallel(n_jobs=n_jobs)(
+        run(split, X, fold, recipe=recipe, epochs=epochs, seed=seed) for fold in range(split.n_folds)
+    )
+    predictions, histories, validations = zip(*folds, strict=True)
+    return Result(
+        pd.concat(predictions, ignore_index=True),
+        pd.concat(histories, ignore_index=True)[list(model.HISTORY_COLUMNS)],
+        {"epochs": epochs or recipe.training.epochs, "validation": "; ".join(sorted(set(validations)))},
+    )
+
+
+def run(
+    table,
+    *,
+    protocol="speakers",
+    n_folds=None,
+    test_table=None,
+    recipe,
+    epochs=None,
+    seed=SEED,
+    n_jobs=None,
+    roots=None,
+    progress=False,
+):
+    """Split an index table, extract its features, train and score every fold.
+
+    Parameters
+    ----------
+    table : DataFrame
+        An index table.
+    protocol : str
+        One of `split.PROTOCOLS`.
+    n_folds : int, optional
+        As the protocol takes it; ``random`` without it scores exactly the index's test part.
+    test_table : DataFrame, optional
+        The index table to test on, for ``cross-corpus``.
+    recipe : Recipe
+    epochs : int, optional
+        By default as `epochs_for` says.
+    seed : int
+    n_jobs : int, optional
+        As `cross_validate` takes it.
+    roots : dict of str to path-like, optional
+        Where a corpus's recordings are, by corpus id, if not where they were indexed.
+    progress : bool
+
+    Returns
+    -------
+    Result
+    """
+    split = splitting.make(table, protocol, n_folds=n_folds, test_index=test_table, seed=seed)
+    X = _vectors(split, [table] if test_table is None else [table, test_table], recipe, roots or {}, progress)
+    epochs = epochs_for(table, recipe, epochs)
+    result = cross_validate(split, X, recipe=recipe, epochs=epochs, seed=seed, n_jobs=n_jobs)
+    about = {
+        "trained_on": table["corpus"].iloc[0],
+        "synthetic": bool(table.attrs.get("synthetic")),
+        "labels": table.attrs.get("labels"),
+        "dropped": table.attrs.get("dropped", []),
+        "split": fingerprint(split),
+    }
+    return Result(result.predictions, result.history, result.about | about)
+
+
+def _vectors(split, tables, recipe, roots, progress):
+    """Extract each corpus's features from its own folder, in the order of the split's rows."""
+    X = np.empty((len(split.table), recipe.features.n_mfcc), np.float32)
+    for table in tables:
+        corpus = table["corpus"].iloc[0]
+        mine = (split.table["corpus"] == corpus).to_numpy()
+        root = roots.get(corpus) or index.root_of(table)
+        X[mine] = features.extract(split.table[mine], features=recipe.features, root=root, progress=progress)
+    return X
+
+
+def fingerprint(split):
+    """Return a hash of a split: which recordings with which labels are tested by which fold."""
+    columns = split.table[["utterance", "emotion", "content", "fold"]]
+    return hashlib.sha256(columns.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
+
+
+def obtain(corpus, *, protocol, recipe, seed=SEED, n_jobs=None):
+    """Return the current profile's result of a protocol with its usual folds: stored, else run now and stored.
+
+    Parameters
+    ----------
+    corpus : str
+        The corpus's name; it is indexed if need be.
+    protocol : str
+        ``random``, ``speakers`` or ``loso``.
+    recipe : Recipe
+    seed, n_jobs
+        As `run` takes them.
+
+    Returns
+    -------
+    Result
+    """
+    table = index.load(corpus)
+    file = result_file(table["corpus"].iloc[0], recipe.name, protocol, seed)
+    wanted = {"split": fingerprint(splitting.make(table, protocol, seed=seed)), "epochs": epochs_for(table, recipe)}
+    if file.is_file():
+        stored = read(file)
+        if all(stored.about.get(name) == value for name, value in wanted.items()):
+            return stored
+    write(run(table, protocol=protocol, recipe=recipe, seed=seed, n_jobs=n_jobs), file)
+    return read(file)
+
+
+def _scored_fold(split, X, fold, **how):
+    """Run a fold where its network may be left behind: only tables travel between processes."""
+    done = fit_fold(split, X, fold, **how)
+    return done.predictions, done.history, done.validation
+
+
+def emotions_of(predictions):
+    """Return the emotions a predictions table has probabilities for, in the vocabulary's order."""
+    return labels.ordered(column[2:] for column in predictions if column.startswith("p_"))
+
+
+def uar(predictions):
+    """Return the unweighted average recall: the mean recall over the emotions present in ``y_true``.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Any number of folds; they are pooled.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> uar(pd.DataFrame({"y_true": ["anger", "anger", "fear"], "y_pred": ["anger", "fear", "fear"]}))
+    0.75
+    """
+    is_right = predictions["y_true"] == predictions["y_pred"]
+    return float(is_right.groupby(predictions["y_true"]).mean().mean())
+
+
+def accuracy(predictions):
+    """Return the share of utterances whose emotion was recognised."""
+    return float((predictions["y_true"] == predictions["y_pred"]).mean())
+
+
+def uar_interval(predictions, *, level=0.95):
+    """Return an interval for the UAR on further speakers: speakers, not utterances, are the unit.
+
+    The jackknife leaves out one speaker at a time, so that speakers without some emotion do no harm, and the spread
+    of its pseudo-values is put into a t interval.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+    level : float
+
+    Returns
+    -------
+    tuple of float or None
+        (low, high), within [0, 1]; None for fewer than `MIN_SPEAKERS_FOR_INTERVAL` speakers.
+
+    References
+    ----------
+    B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter 11.
+    """
+    speakers = predictions["speaker"].unique()
+    n_speakers = len(speakers)
+    if n_speakers < MIN_SPEAKERS_FOR_INTERVAL:
+        return None
+    whole = uar(predictions)
+    without = np.array([uar(predictions[predictions["speaker"] != speaker]) for speaker in speakers])
+    pseudo = n_speakers * whole - (n_speakers - 1) * without
+    half = scipy.stats.t.ppf((1 + level) / 2, n_speakers - 1) * pseudo.std(ddof=1) / np.sqrt(n_speakers)
+    return max(0.0, whole - half), min(1.0, whole + half)
+
+
+def per_emotion(predictions):
+    """Return precision, recall, F1 and the number of utterances of each emotion.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+
+    Returns
+    -------
+    DataFrame, shape (n_emotions, 4)
+        A row per emotion of the model, absent ones too (their recall is missing: nothing could be recognised).
+    """
+    emotions = list(emotions_of(predictions))
+    precision, recall, f1, n_utterances = sklearn.metrics.precision_recall_fscore_support(
+        predictions["y_true"], predictions["y_pred"], labels=emotions, zero_division=0.0
+    )
+    table = pd.DataFrame(
+        {"precision": precision, "recall": recall, "f1": f1, "n_utterances": n_utterances},
+        index=pd.Index(emotions, name="emotion"),
+    )
+    return table.assign(recall=table["recall"].where(table["n_utterances"] > 0))
+
+
+def confusion(predictions):
+    """Count what was said of what.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+
+    Returns
+    -------
+    DataFrame of int, shape (n_emotions, n_emotions)
+        A row per true, a column per predicted emotion, all emotions of the model, in the vocabulary's order.
+    """
+    emotions = list(emotions_of(predictions))
+    counts = sklearn.metrics.confusion_matrix(predictions["y_true"], predictions["y_pred"], labels=emotions)
+    return pd.DataFrame(counts, index=pd.Index(emotions, name="y_true"), columns=pd.Index(emotions, name="y_pred"))
+
+
+def summary(predictions):
+    """Sum a predictions table up.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Of one corpus, recipe, protocol and seed.
+
+    Returns
+    -------
+    dict
+        ``corpus``, ``protocol``, ``recipe``, ``seed``, ``n``, ``n_folds``, ``accuracy``, ``uar``, ``uar_ci95``
+        (list of two, or None), ``per_emotion`` (recall, None where absent), ``chance`` (of the UAR).
+    """
+    first, interval = predictions.iloc[0], uar_interval(predictions)
+    recall = per_emotion(predictions)["recall"]
+    return {
+        "corpus": str(first["corpus"]),
+        "protocol": str(first["protocol"]),
+        "recipe": str(first["recipe"]),
+        "seed": int(first["seed"]),
+        "n": len(predictions),
+        "n_folds": int(predictions["fold"].nunique()),
+        "accuracy": round(accuracy(predictions), 4),
+        "uar": round(uar(predictions), 4),
+        "uar_ci95": interval and [round(limit, 4) for limit in interval],
+        "per_emotion": {emotion: None if np.isnan(r) else round(r, 4) for emotion, r in recall.items()},
+        "chance": round(1 / len(recall), 4),
+    }
+
+
+def majority_rate(predictions):
+    """Return the accuracy of always naming the commonest emotion."""
+    return float(predictions["y_true"].value_counts(normalize=True).max())
+
+
+def result_file(corpus, recipe, protocol, seed):
+    """Return where the current profile keeps a predictions table."""
+    return settings.current().results / corpus / recipe / protocol / f"seed-{seed}.csv.gz"
+
+
+def write(result, file):
+    """Store a result: the predictions table, and beside it the learning curves and a JSON file that says what it is.
+
+    Parameters
+    ----------
+    result : Result
+    file : path-like
+        Ends in ``.csv`` or ``.csv.gz``.
+    """
+    stem = _stem(file)
+    compression = {"method": "gzip", "mtime": 0} if str(file).endswith(".gz") else None
+    with replacing(stem.with_name(f"{stem.name}.history.csv.gz")) as temporary:
+        result.history.to_csv(temporary, index=False, float_format="%.6f", compression={"method": "gzip", "mtime": 0})
+    with replacing(stem.with_name(f"{stem.name}.json")) as temporary:
+        sidecar = {**summary(result.predictions), **result.about}
+        temporary.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with replacing(file) as temporary:
+        result.predictions.to_csv(
+            temporary, index=False, float_format="%.4f", lineterminator="\n", compression=compression
+        )
+
+
+def read(file):
+    """Read a result that `write` stored.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    """
+    file = Path(file)
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} does not exist; make it with 'python -m serlib evaluate'")
+    stem = _stem(file)
+    about = json.loads(stem.with_name(f"{stem.name}.json").read_text(encoding="utf-8"))
+    return Result(pd.read_csv(file), pd.read_csv(stem.with_name(f"{stem.name}.history.csv.gz")), about)
+
+
+def _stem(file):
+    file = Path(file)
+    return file.with_name(file.name.removesuffix(".gz").removesuffix(".csv"))

@@ -1,0 +1,649 @@
+"""Draw functions: tables in, axes out; and `save`.
+
+Every function takes the axes it draws on, makes some if there are none, and returns them. None of them computes a
+metric, reads a file or changes matplotlib's settings.
+"""
+
+import json
+import platform
+from pathlib import Path
+
+import librosa.display
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib import pyplot as plt
+from matplotlib.patches import FancyBboxPatch
+
+from . import __version__, audio, corpora, evaluate, features, index, labels, model, settings, split
+from .settings import SEED, replacing
+
+TRAIN, TEST, SHARED = "#4C78A8", "#F58518", "#B5536C"
+GENDER_COLOURS = {"female": "#7B5EA7", "male": "#3E8E7E"}
+CHANCE = {"color": "0.25", "linestyle": "--", "linewidth": 1}
+
+
+def save(figure, path, *, about):
+    """Save a figure as PNG, and beside it a JSON file that says what it shows; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        Stamped if it shows synthetic speech.
+    path : path-like
+        Ends in ``.png``.
+    about : dict
+        ``corpus``, ``protocol``, ``recipe``, ``seed``, ``synthetic``: None where it does not apply.
+
+    Returns
+    -------
+    Path
+    """
+    path = Path(path)
+    if about.get("synthetic"):
+        stamp(figure)
+    versions = {"serlib": __version__, "python": platform.python_version(), "matplotlib": mpl.__version__}
+    with replacing(path.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps({**about, "versions": versions}, indent=1) + "\n", encoding="utf-8")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+    return path
+
+
+def stamp(figure):
+    """Write across a corner of the figure that it shows synthetic speech."""
+    figure.text(0.995, 0.995, "synthetic speech", ha="right", va="top", fontsize=8, color="0.35", style="italic")
+
+
+def _axes(ax, figsize=(6.4, 4.0)):
+    return plt.subplots(figsize=figsize, layout="constrained")[1] if ax is None else ax
+
+
+def _despine(ax):
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def _corpus_ticks(names):
+    """Return corpora's ids as people write them."""
+    return [corpora.get(name).folder for name in names]
+
+
+def draw_emotions(counts, *, ax=None):
+    """Draw how many utterances of each emotion the corpora hold, a stacked bar per corpus.
+
+    Parameters
+    ----------
+    counts : DataFrame of int, shape (n_corpora, n_emotions)
+        A row per corpus id, a column per emotion.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax, (7.2, 0.6 + 0.42 * len(counts)))
+    share = counts.div(counts.sum(axis=1), axis=0)
+    left = np.zeros(len(counts))
+    for emotion in labels.ordered(counts.columns):
+        bars = ax.barh(
+            _corpus_ticks(counts.index), share[emotion], left=left, color=labels.COLOURS[emotion], label=emotion
+        )
+        texts = [str(n) if s > 0.045 else "" for n, s in zip(counts[emotion], share[emotion], strict=True)]
+        ax.bar_label(bars, texts, label_type="center", color="white", fontsize=8)
+        left += share[emotion].to_numpy()
+    ax.set(xlim=(0, 1), xlabel="share of the corpus (numbers: utterances)")
+    ax.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
+    ax.invert_yaxis()
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
+    return _despine(ax)
+
+
+def draw_speakers(speakers, *, ax=None):
+    """Draw how many women and men speak in each corpus.
+
+    Parameters
+    ----------
+    speakers : DataFrame
+        A row per speaker: ``corpus``, ``gender``.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    names = list(dict.fromkeys(speakers["corpus"]))
+    ax = _axes(ax, (4.2, 0.6 + 0.42 * len(names)))
+    counts = pd.crosstab(speakers["corpus"], speakers["gender"]).reindex(
+        index=names, columns=list(labels.GENDERS), fill_value=0
+    )
+    left = np.zeros(len(names))
+    for gender in labels.GENDERS:
+        bars = ax.barh(_corpus_ticks(names), counts[gender], left=left, color=GENDER_COLOURS[gender], label=gender)
+        room = counts.sum(axis=1).max() * 0.06
+        ax.bar_label(
+            bars, [str(n) if n > room else "" for n in counts[gender]], label_type="center", color="white", fontsize=8
+        )
+        left += counts[gender].to_numpy()
+    ax.set(xlabel="speakers")
+    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=5))
+    ax.invert_yaxis()
+    ax.legend(frameon=False, fontsize=9, loc="lower right")
+    return _despine(ax)
+
+
+def draw_durations(table, *, ax=None):
+    """Draw how long the utterances of each corpus last.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Index tables of any corpora, one below the other.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    names = list(dict.fromkeys(table["corpus"]))
+    ax = _axes(ax, (6.4, 0.8 + 0.45 * len(names)))
+    sns.boxplot(
+        data=table, x="duration_s", y="corpus", order=names, ax=ax, color="#B8C4D6", fliersize=2, linewidth=1, width=0.6
+    )
+    ax.set_yticks(range(len(names)), _corpus_ticks(names))
+    ax.set(xlabel="duration (s)", ylabel="", xlim=(0, None))
+    return _despine(ax)
+
+
+def draw_waveform(signal, sr, *, ax=None, colour="0.3"):
+    """Draw a signal over time.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (n_samples,)
+    sr : int, Hz
+    ax : matplotlib.axes.Axes, optional
+    colour : str
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax, (6.4, 1.8))
+    librosa.display.waveshow(signal, sr=sr, ax=ax, color=colour)
+    ax.set(xlabel="time (s)", ylabel="amplitude", xlim=(0, len(signal) / sr))
+    ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+    return _despine(ax)
+
+
+def draw_mfcc(mfcc, *, features, ax=None, limits=None):
+    """Draw MFCCs, coefficients upwards, time to the right.
+
+    Parameters
+    ----------
+    mfcc : ndarray, shape (n_mfcc, n_frames)
+    features : MfccFeatures
+        The settings that made them.
+    ax : matplotlib.axes.Axes, optional
+    limits : tuple of float, optional
+        The values at the ends of the colour scale; by default +- the 98th percentile of the magnitudes but for the
+        first coefficient, which is the level and would outshine the others.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax)
+    limit = float(np.percentile(np.abs(mfcc[1:]), 98)) if limits is None else None
+    low, high = limits or (-limit, limit)
+    image = librosa.display.specshow(
+        mfcc,
+        sr=features.sr,
+        hop_length=features.hop_length,
+        n_fft=features.n_fft,
+        x_axis="time",
+        ax=ax,
+        cmap="RdBu_r",
+        vmin=low,
+        vmax=high,
+    )
+    ax.set(xlabel="time (s)", ylabel="coefficient")
+    ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+    ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=6))
+    ax.figure.colorbar(image, ax=ax, pad=0.01, extend="both")
+    return ax
+
+
+def draw_mean_mfcc(vectors, *, ax=None):
+    """Draw mean MFCCs, a line per emotion.
+
+    Parameters
+    ----------
+    vectors : dict of str to ndarray, shape (n_mfcc,)
+        By emotion. The first coefficient, the level, is left out: it would hide the others.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax, (6.4, 2.8))
+    for emotion, vector in vectors.items():
+        ax.plot(np.arange(1, len(vector)), vector[1:], color=labels.COLOURS[emotion], label=emotion, marker=".")
+    ax.axhline(0, color="0.8", linewidth=1, zorder=0)
+    ax.set(xlabel="coefficient", ylabel="mean over time")
+    ax.legend(frameon=False)
+    return _despine(ax)
+
+
+def draw_emotions_as_mfcc(utterances, *, features):
+    """Draw utterances side by side: waveform above, MFCC below, on common scales.
+
+    Parameters
+    ----------
+    utterances : list of (emotion, signal, mfcc)
+        ``signal`` of shape (n_samples,), ``mfcc`` of shape (n_mfcc, n_frames).
+    features : MfccFeatures
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(
+        2,
+        len(utterances),
+        figsize=(3.6 * len(utterances), 4.6),
+        layout="constrained",
+        sharey="row",
+        squeeze=False,
+        height_ratios=(1, 2),
+    )
+    loudest = max(np.abs(signal).max() for _, signal, _ in utterances)
+    limit = float(np.percentile(np.abs(np.concatenate([mfcc[1:].ravel() for _, _, mfcc in utterances])), 98))
+    for (emotion, signal, mfcc), (above, below) in zip(utterances, axes.T, strict=True):
+        draw_waveform(signal, features.sr, ax=above, colour=labels.COLOURS[emotion])
+        above.set(title=emotion, xlabel="", ylim=(-loudest, loudest))
+        image = librosa.display.specshow(
+            mfcc,
+            sr=features.sr,
+            hop_length=features.hop_length,
+            n_fft=features.n_fft,
+            x_axis="time",
+            ax=below,
+            cmap="RdBu_r",
+            vmin=-limit,
+            vmax=limit,
+        )
+        below.set(xlabel="time (s)", xlim=(0, len(signal) / features.sr))
+        below.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+    for ax in axes[:, 1:].ravel():
+        ax.set_ylabel("")
+    axes[1, 0].set_ylabel("MFCC coefficient")
+    axes[1, 0].yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=6))
+    figure.colorbar(image, ax=axes[1], pad=0.01, extend="both")
+    return figure
+
+
+def draw_split(split, *, fold=0, ax=None):
+    """Draw who is trained on and who is tested: a bar per speaker.
+
+    Parameters
+    ----------
+    split : Split
+    fold : int
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    table = split.table
+    ax = _axes(ax, (6.4, 0.9 + 0.22 * table["speaker"].nunique()))
+    counts = pd.crosstab(table["speaker"], table["fold"] == fold).reindex(columns=[False, True], fill_value=0)
+    names = [speaker.split("/")[1] for speaker in counts.index]
+    ax.barh(names, counts[False], color=TRAIN, label="train")
+    ax.barh(names, counts[True], left=counts[False], color=TEST, label="test")
+    n_shared = int(((counts[False] > 0) & (counts[True] > 0)).sum())
+    title = f"{split.protocol}: {n_shared} of {len(counts)} speakers on both sides"
+    ax.set(xlabel="utterances", ylabel="speaker", title=title)
+    ax.invert_yaxis()
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    if len(names) > 30:
+        ax.set_yticks([])
+    return _despine(ax)
+
+
+def draw_parts(parts, *, ax=None):
+    """Draw how many utterances of each emotion are in the training and in the test part.
+
+    Parameters
+    ----------
+    parts : DataFrame
+        As `index.parts` returns it.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax, (6.4, 3.2))
+    counts = parts.drop(index="all")
+    colours = [labels.COLOURS[emotion] for emotion in counts.index]
+    ax.bar(counts.index, counts["train"], color=colours, label="train")
+    ax.bar(counts.index, counts["test"], bottom=counts["train"], color=colours, alpha=0.45, hatch="//", label="test")
+    for x, (train, test) in enumerate(zip(counts["train"], counts["test"], strict=True)):
+        ax.text(x, train / 2, str(train), ha="center", va="center", color="white", fontsize=9)
+        ax.text(x, train + test, str(test), ha="center", va="bottom", fontsize=9)
+    grey = [mpl.patches.Patch(facecolor="0.4"), mpl.patches.Patch(facecolor="0.75", hatch="//", edgecolor="white")]
+    n_train, n_test = parts.loc["all", "train"], parts.loc["all", "test"]
+    ax.legend(grey, [f"train, {n_train}", f"test, {n_test}"], frameon=False, ncols=2, loc="upper right")
+    ax.set(ylabel="utterances", ylim=(0, counts["total"].max() * 1.18))
+    return _despine(ax)
+
+
+def draw_architecture(network, *, ax=None):
+    """Draw a network from itself: a box per layer, its output shape and number of parameters.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Sequential.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    kinds = {
+        "Conv1D": "#4C78A8",
+        "MaxPooling1D": "#9ECAE9",
+        "Dropout": "#BAB0AC",
+        "Flatten": "#BAB0AC",
+        "Dense": "#F58518",
+    }
+    layers = [("MFCC mean", "Input", network.input_shape[1:], 0)]
+    for layer in network.layers:
+        layers.append((_described(layer), type(layer).__name__, layer.output.shape[1:], layer.count_params()))
+    ax = _axes(ax, (1.25 * len(layers), 2.6))
+    for x, (name, kind, shape, n_parameters) in enumerate(layers):
+        height = 0.25 + 0.75 * np.log2(1 + shape[0]) / np.log2(1 + 416)
+        box = FancyBboxPatch(
+            (x - 0.36, -height / 2),
+            0.72,
+            height,
+            boxstyle="round,pad=0,rounding_size=0.06",
+            facecolor=kinds.get(kind, "0.9"),
+            edgecolor="0.3",
+            linewidth=0.8,
+        )
+        ax.add_patch(box)
+        dark = kind in ("Conv1D", "Dense")
+        ax.text(
+            x, 0, " × ".join(map(str, shape)), ha="center", va="center", color="white" if dark else "0.1", fontsize=9
+        )
+        ax.text(x, 0.62, name, ha="center", va="bottom", fontsize=8)
+        ax.text(x, -0.62, f"{n_parameters:,}" if n_parameters else "–", ha="center", va="top", fontsize=8, color="0.35")
+        if x:
+            ax.annotate("", (x - 0.37, 0), (x - 0.63, 0), arrowprops={"arrowstyle": "-|>", "color": "0.4", "lw": 0.8})
+    ax.text(-0.45, -0.62, "parameters ", ha="right", va="top", fontsize=8, color="0.35")
+    ax.text(-0.45, 0, "output ", ha="right", va="center", fontsize=8, color="0.35")
+    ax.set(xlim=(-1.35, len(layers) - 0.55), ylim=(-0.85, 1.0))
+    ax.set_title(f"{network.name.replace('_', '-')}: {network.count_params():,} parameters", fontsize=10)
+    ax.axis("off")
+    return ax
+
+
+def _described(layer):
+    """Say in two lines what a layer does."""
+    config, kind = layer.get_config(), type(layer).__name__
+    if kind == "Conv1D":
+        return f"convolution\n{config['filters']} × {config['kernel_size'][0]}, {config['activation']}"
+    if kind == "MaxPooling1D":
+        return f"max-pooling\n{config['pool_size'][0]}, {config['padding']}"
+    if kind == "Dense":
+        return f"dense\n{config['activation']}"
+    if kind == "Dropout":
+        return f"dropout\n{config['rate']:g}"
+    return kind.lower()
+
+
+def draw_history(history, *, axes=None, validation="validation"):
+    """Draw learning curves: loss and accuracy by epoch; with several folds, a thin line each.
+
+    Parameters
+    ----------
+    history : DataFrame
+        ``fold``, ``epoch``, ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy``.
+    axes : pair of matplotlib.axes.Axes, optional
+    validation : str
+        What to call the second curve.
+
+    Returns
+    -------
+    pair of matplotlib.axes.Axes
+    """
+    axes = plt.subplots(1, 2, figsize=(8.4, 3.2), layout="constrained")[1] if axes is None else axes
+    folds = [rows for _, rows in history.groupby("fold")]
+    alpha = 1.0 if len(folds) == 1 else 0.45
+    for ax, measure in zip(axes, ("loss", "accuracy"), strict=True):
+        for number, rows in enumerate(folds):
+            for column, colour, name in ((measure, TRAIN, "train"), (f"val_{measure}", TEST, validation)):
+                ax.plot(
+                    rows["epoch"], rows[column], color=colour, alpha=alpha, label=name if number == 0 else None, lw=1.3
+                )
+        ax.set(xlabel="epoch", ylabel=measure, xlim=(1, history["epoch"].max()))
+        _despine(ax)
+    high = np.nanpercentile(history[["loss", "val_loss"]].to_numpy(), 98)
+    axes[0].set_ylim(0, 1.05 * high)
+    axes[1].set_ylim(0, 1.02)
+    axes[1].legend(frameon=False, loc="lower right")
+    return axes
+
+
+def draw_confusion(predictions, *, ax=None):
+    """Draw the confusion matrix: a row per true emotion, its share in each predicted one, the counts as numbers.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        A predictions table.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    counts = evaluate.confusion(predictions)
+    ax = _axes(ax, (1.9 + 0.55 * len(counts), 1.5 + 0.5 * len(counts)))
+    share = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
+    sns.heatmap(
+        share,
+        annot=counts.astype(str),
+        fmt="",
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        ax=ax,
+        square=True,
+        linewidths=0.5,
+        cbar_kws={"label": "share of the true emotion", "shrink": 0.8},
+        annot_kws={"fontsize": 9},
+    )
+    summary = evaluate.summary(predictions)
+    score = f"UAR {summary['uar']:.2f} (chance {summary['chance']:.2f})"
+    title = f"{corpora.get(summary['corpus']).folder}, {summary['protocol']}: {score}"
+    ax.set_title(title, fontsize=10)
+    ax.set(xlabel="predicted", ylabel="true")
+    ax.tick_params(axis="x", rotation=45)
+    ax.tick_params(axis="y", rotation=0)
+    for tick in ax.get_xticklabels():
+        tick.set(ha="right", rotation_mode="anchor")
+    return ax
+
+
+def draw_recalls(predictions, *, ax=None):
+    """Draw the recall of each emotion, with their mean, the UAR, and chance.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        A predictions table.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    recall, summary = evaluate.per_emotion(predictions)["recall"], evaluate.summary(predictions)
+    ax = _axes(ax, (6.4, 3.2))
+    bars = ax.bar(recall.index, recall.fillna(0), color=[labels.COLOURS[emotion] for emotion in recall.index])
+    ax.bar_label(bars, ["absent" if np.isnan(r) else f"{r:.2f}" for r in recall], fontsize=9, padding=2)
+    ax.axhline(summary["uar"], color="0.1", linewidth=1.2, label=f"UAR {summary['uar']:.2f}")
+    ax.axhline(summary["chance"], **CHANCE, label=f"chance {summary['chance']:.2f}")
+    ax.set(ylim=(0, 1.12), ylabel="recall")
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return _despine(ax)
+
+
+def draw_scores(summaries, *, ax=None):
+    """Draw the UAR of several results side by side, chance on each bar, intervals where there are any.
+
+    Parameters
+    ----------
+    summaries : list of dict
+        As `evaluate.summary` returns them, of any corpora and protocols.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    names = list(dict.fromkeys(summary["corpus"] for summary in summaries))
+    protocols = list(dict.fromkeys(summary["protocol"] for summary in summaries))
+    ax = _axes(ax, (2.0 + 1.3 * len(names), 3.4))
+    width = 0.8 / len(protocols)
+    colours = {"random": SHARED, "speakers": TRAIN, "loso": "#54708C", "cross-corpus": "#8C8C8C"}
+    drawn = set()
+    for summary in summaries:
+        protocol = summary["protocol"]
+        x = names.index(summary["corpus"]) + (protocols.index(protocol) - (len(protocols) - 1) / 2) * width
+        ax.bar(x, summary["uar"], 0.92 * width, color=colours[protocol], label=None if protocol in drawn else protocol)
+        drawn.add(protocol)
+        top = summary["uar"]
+        if summary["uar_ci95"]:
+            low, high = summary["uar_ci95"]
+            ax.errorbar(x, top, yerr=[[max(0, top - low)], [max(0, high - top)]], color="0.15", capsize=3, linewidth=1)
+            top = high
+        ax.text(x, top + 0.015, f"{summary['uar']:.2f}", ha="center", va="bottom", fontsize=9)
+        ax.plot([x - width / 2, x + width / 2], [summary["chance"]] * 2, **CHANCE)
+    ax.plot([], [], **CHANCE, label="chance")
+    ax.set_xticks(range(len(names)), _corpus_ticks(names))
+    ax.set(ylabel="UAR", ylim=(0, 1.1), xlim=(-0.6, len(names) - 0.4))
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return _despine(ax)
+
+
+def draw_probabilities(probabilities, *, ax=None):
+    """Draw what a model says of one recording.
+
+    Parameters
+    ----------
+    probabilities : dict of str to float
+        By emotion.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax, (5.2, 0.7 + 0.34 * len(probabilities)))
+    colours = [labels.COLOURS[emotion] for emotion in probabilities]
+    bars = ax.barh(list(probabilities), list(probabilities.values()), color=colours)
+    ax.bar_label(bars, [f"{p:.2f}" for p in probabilities.values()], padding=3, fontsize=9)
+    ax.axvline(1 / len(probabilities), **CHANCE)
+    ax.text(1 / len(probabilities), -0.75, "chance", ha="center", va="bottom", fontsize=8, color="0.25")
+    ax.set(xlim=(0, 1.08), xlabel="probability")
+    ax.invert_yaxis()
+    return _despine(ax)
+
+
+def readme(folder, *, corpus="emodb", recipe="paper"):
+    """Draw every figure of the README, from `corpus` in the current profile.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where the PNG files and their sidecars go.
+    corpus : str
+    recipe : str
+
+    Yields
+    ------
+    Path
+        Each PNG, when it is there.
+    """
+    folder, chosen, table = Path(folder), settings.recipe(recipe), index.load(corpus)
+    about = {"corpus": table["corpus"].iloc[0], "protocol": None, "recipe": None, "seed": None}
+    about |= {"synthetic": bool(table.attrs["synthetic"])}
+
+    figure, axes = plt.subplots(1, 2, figsize=(11.5, 3.6), layout="constrained", sharey=True, width_ratios=(2, 1))
+    passports = [corpora.get(name) for name in corpora.NAMES]
+    counts = pd.DataFrame({passport.id: passport.by_emotion for passport in passports}).T.fillna(0).astype(int)
+    draw_emotions(counts, ax=axes[0])
+    axes[0].legend(ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.16), frameon=False, fontsize=9)
+    everyone = [(passport.id, speaker.gender) for passport in passports for speaker in passport.speakers.values()]
+    axes[1].invert_yaxis()  # shared with the left panel, which inverts it too
+    draw_speakers(pd.DataFrame(everyone, columns=["corpus", "gender"]), ax=axes[1])
+    published = about | {"corpus": list(corpora.NAMES), "synthetic": False, "source": "published counts (passports)"}
+    yield save(figure, folder / "corpora.png", about=published)
+
+    three, utterances = ("neutral", "sadness", "happiness"), []
+    for row in same_sentence(table, three).itertuples():
+        signal = audio.load(index.root_of(table) / row.path, chosen.features.sr)
+        utterances.append((row.emotion, signal, features.mfcc(signal, chosen.features.sr, features=chosen.features)))
+    figure = draw_emotions_as_mfcc(utterances, features=chosen.features)
+    heard = list(same_sentence(table, three)["utterance"])
+    yield save(figure, folder / "mfcc.png", about=about | {"recipe": recipe, "utterances": heard})
+
+    random, loso = (evaluate.obtain(corpus, protocol=name, recipe=chosen, n_jobs=-1) for name in ("random", "loso"))
+    scored = about | {"recipe": recipe, "seed": SEED}
+
+    figure, axes = plt.subplots(1, 2, figsize=(11.5, 3.6), layout="constrained", width_ratios=(1.25, 1))
+    draw_parts(index.parts(table), ax=axes[0])
+    draw_split(split.from_parts(table), ax=axes[1])
+    yield save(figure, folder / "split.png", about=about | {"protocol": "random", "seed": SEED})
+
+    ax = draw_architecture(model.build(chosen, table["emotion"].nunique()))
+    yield save(ax.figure, folder / "architecture.png", about=about | {"recipe": recipe, "synthetic": False})
+
+    axes = draw_history(random.history)
+    yield save(axes[0].figure, folder / "learning-curves.png", about=scored | {"protocol": "random"})
+
+    figure, axes = plt.subplots(1, 2, figsize=(12.0, 5.2), layout="constrained")
+    for ax, result in zip(axes, (random, loso), strict=True):
+        draw_confusion(result.predictions, ax=ax)
+    yield save(figure, folder / "confusion.png", about=scored | {"protocol": ["random", "loso"]})
+
+
+def same_sentence(table, emotions):
+    """Choose one utterance of each emotion, all by one speaker, of one sentence if the corpus has such.
+
+    Parameters
+    ----------
+    table : DataFrame
+        An index table.
+    emotions : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        A row per emotion, in the order asked for; emotions that the corpus lacks are left out.
+    """
+    used = table[(table["part"] != "") & table["emotion"].isin(emotions)]
+    for unit in (["speaker", "sentence"], ["speaker"], ["corpus"]):
+        groups = [rows for _, rows in used.groupby(unit)]
+        best = max(groups, key=lambda rows: rows["emotion"].nunique())
+        if best["emotion"].nunique() == used["emotion"].nunique():
+            break
+    return best.drop_duplicates("emotion").set_index("emotion", drop=False).reindex(emotions).dropna(subset="utterance")

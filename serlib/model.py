@@ -1,0 +1,481 @@
+"""Build, fit, save, load: the network, and the bundle that carries its own contract.
+
+TensorFlow is imported when a network is first built or loaded, never for reading a bundle's contract: prediction runs
+the ONNX file without it.
+"""
+
+import base64
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import importlib.metadata
+import io
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from tqdm.auto import tqdm
+
+from . import __version__, features, labels, settings, synthetic
+from .settings import SEED, Recipe, replacing
+
+BUNDLE_FORMAT = 1
+HISTORY_COLUMNS = ("fold", "epoch", "loss", "accuracy", "val_loss", "val_accuracy")
+GOLDEN_TOLERANCE = 1e-3  # of a probability: other processors round otherwise, other features differ by far more
+
+
+@functools.cache
+def _tensorflow():
+    """Import TensorFlow, once: quiet, and with one thread, since the nets are too small to share among several."""
+    settings.prepare_tensorflow()
+    with _quiet_stderr():
+        import tensorflow as tf
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    return tf
+
+
+@contextlib.contextmanager
+def _quiet_stderr():
+    """Send the C library's standard error nowhere: TensorFlow announces itself there before its log can be set."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def build(recipe, n_emotions, *, seed=SEED):
+    """Build and compile the recipe's network, with fresh weights.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    n_emotions : int
+        The number of outputs.
+    seed : int
+        Draws the weights and the dropout.
+
+    Returns
+    -------
+    keras.Model
+        Input (n_mfcc, 1), output (n_emotions,): probabilities.
+    """
+    _tensorflow()
+    import keras
+
+    model, training = recipe.model, recipe.training
+    glorot = [keras.initializers.GlorotUniform(seed=seed + number) for number in range(5)]
+
+    def convolution(number):
+        return keras.layers.Conv1D(
+            model.filters[number],
+            model.kernel_size,
+            padding="same",
+            activation="relu",
+            kernel_initializer=glorot[number],
+            name=f"conv_{number + 1}",
+        )
+
+    def pooling(number):
+        return keras.layers.MaxPooling1D(model.pool_size, padding=model.pool_padding, name=f"pool_{number}")
+
+    stack = [
+        keras.layers.Input((recipe.features.n_mfcc, 1), name="mean_mfcc"),
+        convolution(0),
+        convolution(1),
+        pooling(2),
+        convolution(2),
+        pooling(3),
+        keras.layers.Dropout(model.dropout, seed=seed, name="dropout"),
+        keras.layers.Flatten(name="flatten"),
+        keras.layers.Dense(model.dense, activation="relu", kernel_initializer=glorot[3], name="dense"),
+        keras.layers.Dense(n_emotions, activation="softmax", kernel_initializer=glorot[4], name="emotion"),
+    ]
+    network = keras.Sequential(stack, name=recipe.name.replace("-", "_"))
+    network.compile(optimizer=keras.optimizers.Adam(training.learning_rate), loss=training.loss, metrics=["accuracy"])
+    return network
+
+
+def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, progress=False):
+    """Train the recipe's network; the last epoch is kept.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    X : ndarray of float32, shape (n_utterances, n_mfcc)
+    y : sequence of str, shape (n_utterances,)
+        Emotions.
+    emotions : sequence of str
+        What the outputs mean, in this order.
+    validation : tuple of (X, y), optional
+        Scored after every epoch; nothing is selected by it.
+    epochs : int, optional
+        By default the recipe's.
+    seed : int
+        Draws the weights, the order of the batches and the dropout: same seed, same machine, same model.
+    progress : bool
+        Whether to show a progress bar, with loss and accuracy, on stderr.
+
+    Returns
+    -------
+    model : keras.Model
+    history : DataFrame
+        A row per epoch: ``epoch`` (from 1), ``loss``, ``accuracy``, ``val_loss``, ``val_accuracy`` (empty without
+        validation).
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to train on, or `y` has an emotion that is not an output.
+    """
+    tf = _tensorflow()
+    if not len(X):
+        raise ValueError("there is no utterance to train on; expected at least one")
+    network = build(recipe, len(emotions), seed=seed)
+    X, Y = tf.constant(X[..., None]), tf.constant(_one_hot(y, emotions))
+    held_out = None if validation is None else (validation[0][..., None], _one_hot(validation[1], emotions))
+    train_epoch, evaluate = _compiled_steps(tf, network, recipe.training.batch_size)
+    rng, rows = np.random.default_rng(seed), []
+    bar = tqdm(range(1, (epochs or recipe.training.epochs) + 1), desc="train", unit="epoch", disable=not progress)
+    for epoch in bar:
+        order = rng.permutation(len(X)) if recipe.training.shuffle else np.arange(len(X))
+        loss, accuracy = (float(value) for value in train_epoch(X, Y, tf.constant(order)))
+        val_loss, val_accuracy = (float(value) for value in evaluate(*held_out)) if held_out else (np.nan, np.nan)
+        rows.append((epoch, loss, accuracy, val_loss, val_accuracy))
+        bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
+    return network, pd.DataFrame(rows, columns=HISTORY_COLUMNS[1:])
+
+
+def _one_hot(y, emotions):
+    """Return `y` as float32, shape (n_utterances, n_emotions), a single 1 in each row."""
+    if unknown := sorted(set(y).difference(emotions)):
+        raise ValueError(f"emotions {unknown[:3]} are no outputs of this model; expected {', '.join(emotions)}")
+    position = {emotion: k for k, emotion in enumerate(emotions)}
+    return np.eye(len(emotions), dtype=np.float32)[[position[emotion] for emotion in y]]
+
+
+def _compiled_steps(tf, network, batch_size):
+    """Compile a whole epoch into one graph, and the validation pass into another.
+
+    Keras's own ``fit`` (and its ``steps_per_execution``) spends nearly all of its time between steps of a net as
+    small as this one; the loop below takes the same steps - Keras's model, loss and optimiser, batches in the given
+    order - without leaving the graph. The tests hold it to ``fit``'s losses.
+    """
+
+    def scores(x, y, probabilities):
+        loss = network.compute_loss(y=y, y_pred=probabilities)
+        is_right = tf.equal(tf.argmax(probabilities, axis=1), tf.argmax(y, axis=1))
+        return loss, tf.reduce_mean(tf.cast(is_right, tf.float32))
+
+    @tf.function
+    def train_epoch(X, Y, order):
+        n_utterances = tf.shape(order)[0]
+        total = tf.zeros(2)
+        for start in tf.range(0, n_utterances, batch_size):
+            batch = order[start : start + batch_size]
+            x, y = tf.gather(X, batch), tf.gather(Y, batch)
+            with tf.GradientTape() as tape:
+                loss, accuracy = scores(x, y, network(x, training=True))
+            gradients = tape.gradient(loss, network.trainable_variables)
+            network.optimizer.apply(gradients, network.trainable_variables)
+            total += tf.cast(tf.shape(batch)[0], tf.float32) * tf.stack([loss, accuracy])
+        return tf.unstack(total / tf.cast(n_utterances, tf.float32))
+
+    @tf.function
+    def evaluate(X, Y):
+        return scores(X, Y, network(X, training=False))
+
+    network.optimizer.build(network.trainable_variables)
+    return train_epoch, evaluate
+
+
+def probabilities(network, X):
+    """Return what the network says of each vector.
+
+    Parameters
+    ----------
+    network : keras.Model
+    X : ndarray of float32, shape (n_utterances, n_mfcc)
+
+    Returns
+    -------
+    ndarray of float32, shape (n_utterances, n_emotions)
+        Each row sums to 1.
+    """
+    return np.asarray(network(X[..., None], training=False))
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model's contract, as ``bundle.json`` carries it.
+
+    Attributes
+    ----------
+    corpus : str
+    synthetic : bool
+        Whether it was trained on synthetic speech.
+    emotions : tuple of str
+        What the outputs mean, in this order.
+    recipe : Recipe
+    epochs, seed : int
+    split : dict
+        ``protocol``, ``seed``, numbers of utterances, what the validation curve was drawn from.
+    speakers : tuple of str
+        Whom it was trained on.
+    score : dict
+        ``protocol``, ``n``, ``accuracy``, ``uar`` on the split's test part.
+    honest : dict or None
+        The score on unseen speakers, with its interval; None until it has been measured.
+    versions : dict
+        Of Python and the libraries that made it.
+    golden : dict
+        Synthetic speech (WAV, base64), and what the model says of it.
+    """
+
+    corpus: str
+    synthetic: bool
+    emotions: tuple[str, ...]
+    recipe: Recipe
+    epochs: int
+    seed: int
+    split: dict
+    speakers: tuple[str, ...]
+    score: dict
+    honest: dict | None = None
+    versions: dict = dataclasses.field(default_factory=dict)
+    golden: dict = dataclasses.field(default_factory=dict)
+    onnx_sha256: str = ""
+
+
+def save(folder, network, history, bundle):
+    """Write a bundle: the network twice (Keras, ONNX), its history, contract and card; it appears whole or not at all.
+
+    Parameters
+    ----------
+    folder : path-like
+        Replaced if it holds a bundle already.
+    network : keras.Model
+    history : DataFrame
+        As `fit` returns it.
+    bundle : Bundle
+        Versions, golden input and checksum are filled in here.
+
+    Returns
+    -------
+    Bundle
+        As written.
+
+    Raises
+    ------
+    ValueError
+        If `folder` is there and is not a bundle.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder / "bundle.json").is_file():
+        raise ValueError(f"{folder} exists and is not a bundle; nothing was written. Name another place with -o")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    making.chmod(0o755)
+    try:
+        network.save(making / "model.keras")
+        _export_onnx(network, making / "model.onnx")
+        history.assign(fold=0)[list(HISTORY_COLUMNS)].to_csv(making / "history.csv", index=False, float_format="%.6f")
+        wav = _golden_wav()
+        said = probabilities(network, _golden_vector(wav, bundle.recipe.features)[None])[0]
+        bundle = dataclasses.replace(
+            bundle,
+            versions=_versions(),
+            golden={"wav_base64": base64.b64encode(wav).decode(), "probabilities": [round(float(p), 6) for p in said]},
+            onnx_sha256=hashlib.sha256((making / "model.onnx").read_bytes()).hexdigest(),
+        )
+        write_contract(making, bundle)
+        if folder.exists():
+            folder.rename(making / "superseded")
+        making.rename(folder)
+        shutil.rmtree(folder / "superseded", ignore_errors=True)
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return bundle
+
+
+def _export_onnx(network, file):
+    """Write the network as ONNX; its converter's chatter is not the user's."""
+    with _quiet_stderr(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)  # Keras 3.15's own
+        network.export(file, format="onnx", verbose=False)
+
+
+def _golden_wav():
+    """Return a little synthetic speech as the bytes of a WAV file."""
+    signal = synthetic.speech("neutral", "golden", gender="female", sr=16000)[:8000]
+    file = io.BytesIO()
+    soundfile.write(file, signal, 16000, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
+def _golden_vector(wav, recipe_features):
+    """Take the golden input the way of any recording: decode, resample, MFCC, mean."""
+    return features.from_file(io.BytesIO(wav), features=recipe_features)
+
+
+def write_contract(folder, bundle):
+    """Write ``bundle.json`` and ``MODEL_CARD.md`` into a bundle's folder."""
+    contract = {"format": BUNDLE_FORMAT, **dataclasses.asdict(bundle)}
+    with replacing(Path(folder) / "bundle.json") as temporary:
+        temporary.write_text(json.dumps(contract, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with replacing(Path(folder) / "MODEL_CARD.md") as temporary:
+        temporary.write_text(card(bundle), encoding="utf-8")
+
+
+def read_contract(folder):
+    """Read and check a bundle's contract, without loading the network.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    Bundle
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no bundle.
+    ValueError
+        If it is damaged or of another version.
+    """
+    folder = Path(folder)
+    file = folder / "bundle.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"{folder} is not a bundle (no bundle.json); make one with 'python -m serlib train'")
+    again = "train the model again"
+    try:
+        contract = json.loads(file.read_text(encoding="utf-8"))
+        if contract.pop("format") != BUNDLE_FORMAT:
+            raise ValueError(f"its format is not {BUNDLE_FORMAT}")
+        for name in ("emotions", "speakers"):
+            contract[name] = tuple(contract[name])
+        bundle = Bundle(**contract | {"recipe": Recipe.from_dict(contract["recipe"])})
+        if labels.ordered(bundle.emotions) != bundle.emotions:
+            raise ValueError(f"its emotions are not in the vocabulary's order: {bundle.emotions}")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{folder} has a contract that cannot be used: {error}; {again}") from None
+    onnx = folder / "model.onnx"
+    if not onnx.is_file() or hashlib.sha256(onnx.read_bytes()).hexdigest() != bundle.onnx_sha256:
+        what = "was altered or damaged" if onnx.is_file() else "is missing"
+        raise ValueError(f"{onnx} {what}: it is not the file that bundle.json describes; {again}")
+    return bundle
+
+
+def check_golden(bundle, run):
+    """Let a loaded model hear the golden input, and compare what it says with what it said when it was saved.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    run : callable
+        (1, n_mfcc) float32 -> (1, n_emotions) probabilities.
+
+    Raises
+    ------
+    ValueError
+        If the answers differ: features, model or libraries are not what they were.
+    """
+    wav = base64.b64decode(bundle.golden["wav_base64"])
+    expected = np.array(bundle.golden["probabilities"])
+    said = np.asarray(run(_golden_vector(wav, bundle.recipe.features)[None]))[0]
+    if said.shape != expected.shape or not np.abs(said - expected).max() <= GOLDEN_TOLERANCE:
+        raise ValueError(
+            f"the bundle of {bundle.corpus} fails its self-test: of its golden input it says"
+            f" {np.round(said, 3).tolist()}, and said {np.round(expected, 3).tolist()} when saved; train the model again"
+        )
+
+
+def load(folder):
+    """Load a bundle's network with Keras (in safe mode) and check it by its golden input.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    network : keras.Model
+    bundle : Bundle
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no bundle, or it is damaged or fails its self-test.
+    """
+    _tensorflow()
+    import keras
+
+    bundle = read_contract(folder)
+    network = keras.saving.load_model(Path(folder) / "model.keras", safe_mode=True)
+    check_golden(bundle, lambda X: probabilities(network, X))
+    return network, bundle
+
+
+def _versions():
+    names = ("keras", "tensorflow", "numpy", "scipy", "soxr", "soundfile", "onnxruntime")
+    return {"serlib": __version__, "python": platform.python_version()} | {
+        name: importlib.metadata.version(name) for name in names
+    }
+
+
+def card(bundle):
+    """Write the model card: what the model is for, what it was trained on, how far to trust it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    source = f"synthetic speech in the layout of {bundle.corpus}" if bundle.synthetic else bundle.corpus
+    score, honest = bundle.score, bundle.honest
+    if honest:
+        interval = honest["uar_ci95"]
+        spread = f", 95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
+        trust = f"UAR {honest['uar']:.3f}{spread} ({honest['protocol']}, {honest['n']} utterances)"
+    else:
+        trust = "not measured yet (`python -m serlib evaluate --into BUNDLE` does)"
+    tested = f"UAR {score['uar']:.3f}, accuracy {score['accuracy']:.3f} ({score['protocol']}, {score['n']} utterances)"
+    trained = f"{bundle.split['n_train']} utterances of {len(bundle.speakers)} speakers, {bundle.epochs} epochs"
+    curve = f"{bundle.split['n_validation']} utterances: {bundle.split['validation']}; nothing was selected by it"
+    return f"""# {bundle.recipe.name} on {source}
+
+Says which emotion a recorded sentence is acted with: {", ".join(bundle.emotions)}.
+
+| | |
+|---|---|
+| on unseen speakers | {trust} |
+| on its test part | {tested} |
+| chance level (UAR) | {1 / len(bundle.emotions):.3f} |
+| trained on | {trained}, seed {bundle.seed} |
+| validation curve | {curve} |
+
+**For** teaching, and as a baseline for research. **Not for** decisions about people: the corpora hold acted emotions,
+recorded in few rooms by few speakers, and an acted label is not what somebody feels.
+A random split has the same speakers on both sides; judge the model by its score on unseen speakers.
+"""

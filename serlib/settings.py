@@ -1,0 +1,213 @@
+"""Frozen settings: the profile with its folders, and the named recipes (features, model, training)."""
+
+import contextlib
+import dataclasses
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+SEED = 42
+PROFILES = ("tiny", "full")
+
+
+@dataclass(frozen=True)
+class MfccFeatures:
+    """How a signal becomes a vector: MFCCs, averaged over time. The names are librosa's.
+
+    Frames are centred on multiples of ``hop_length`` (the signal is padded with zeros), windowed by a periodic Hann
+    window of ``win_length`` samples, and their power spectra are summed by ``n_mels`` triangular Slaney mel bands
+    from 0 Hz to ``sr / 2``. Power is put into dB relative to 1 (never below ``amin``, nor more than ``top_db`` below
+    the loudest value of the utterance) and transformed by an orthonormal DCT-II.
+    """
+
+    sr: int = 22050
+    n_mfcc: int = 50
+    win_length: int = 512
+    n_fft: int = 512
+    hop_length: int = 256
+    n_mels: int = 128
+    amin: float = 1e-10
+    top_db: float = 80.0
+
+    def __post_init__(self):
+        for name in ("sr", "n_mfcc", "win_length", "n_fft", "hop_length", "n_mels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; expected a positive whole number")
+        if self.win_length > self.n_fft:
+            raise ValueError(f"win_length {self.win_length} exceeds n_fft {self.n_fft}; make n_fft at least as long")
+        if self.n_mfcc > self.n_mels:
+            raise ValueError(f"n_mfcc {self.n_mfcc} exceeds n_mels {self.n_mels}; there are only n_mels coefficients")
+
+
+@dataclass(frozen=True)
+class CnnModel:
+    """A 1-D CNN over the vector: convolutions, max-pooling after the second and third, dropout, dense, softmax."""
+
+    filters: tuple[int, int, int] = (8, 16, 32)
+    kernel_size: int = 5
+    pool_size: int = 2
+    pool_padding: str = "same"
+    dropout: float = 0.2
+    dense: int = 128
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the model is fitted. ``validation`` names the rows behind the validation curve; nothing is selected by it."""
+
+    epochs: int = 500
+    batch_size: int = 32
+    learning_rate: float = 1e-4
+    loss: str = "categorical_crossentropy"
+    shuffle: bool = True
+    validation: str = "train"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that turns recordings into a model, under one name."""
+
+    name: str
+    features: MfccFeatures = MfccFeatures()
+    model: CnnModel = CnnModel()
+    training: Training = Training()
+
+    def to_dict(self):
+        """Return the recipe as nested dicts that JSON can carry."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, fields):
+        """Rebuild a recipe from `to_dict`'s result.
+
+        Raises
+        ------
+        ValueError
+            If a setting is missing or unknown: the recipe comes from another version.
+        """
+        try:
+            model = {**fields["model"], "filters": tuple(fields["model"]["filters"])}
+            return cls(
+                name=fields["name"],
+                features=MfccFeatures(**fields["features"]),
+                model=CnnModel(**model),
+                training=Training(**fields["training"]),
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"the recipe's settings are not this version's ({error}); train the model again") from None
+
+
+# `paper` is what the original project's README describes, `original-2021` what its code does.
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe("paper"),
+        Recipe(
+            "original-2021",
+            features=MfccFeatures(win_length=2048, n_fft=2048, hop_length=552),
+            model=CnnModel(pool_padding="valid", dropout=0.0),
+            training=Training(loss="binary_crossentropy", shuffle=False, validation="test"),
+        ),
+    )
+}
+
+
+def recipe(name):
+    """Return the recipe called `name`.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    if name not in RECIPES:
+        raise ValueError(f"recipe {name!r} is unknown; use one of {', '.join(RECIPES)}")
+    return RECIPES[name]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was left unsaid: the profile, and the folders in which it reads and writes."""
+
+    profile: str
+    data: Path
+    csv: Path
+    models: Path
+    figures: Path
+    results: Path
+    cache: Path
+    seed: int = SEED
+
+
+def root():
+    """Return the project's folder: the nearest one above the working folder that holds ``serlib/``, else that one."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "serlib" / "settings.py").is_file()), here)
+
+
+def current():
+    """Read the settings from the environment: ``SERLIB_PROFILE``, ``SERLIB_DATA``, ``SERLIB_CACHE``.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    ValueError
+        If ``SERLIB_PROFILE`` is neither ``tiny`` nor ``full``.
+    """
+    profile = os.environ.get("SERLIB_PROFILE") or "tiny"
+    project = root()
+    if profile == "tiny":
+        tiny = project / "build" / "tiny"
+        names = ("datasets", "csv", "models", "figures", "results", "cache")
+        return Settings(profile, *(tiny / name for name in names))
+    if profile == "full":
+        return Settings(
+            profile,
+            data=Path(os.environ.get("SERLIB_DATA") or project / "datasets"),
+            csv=project / "datasets" / "csv",
+            models=project / "models",
+            figures=project / "figures",
+            results=project / "results",
+            cache=Path(os.environ.get("SERLIB_CACHE") or platformdirs.user_cache_dir("serlib")),
+        )
+    raise ValueError(f"SERLIB_PROFILE is {profile!r}; expected 'tiny' (synthetic speech) or 'full' (your corpora)")
+
+
+def prepare_tensorflow():
+    """Set what TensorFlow reads from the environment when it is imported: log errors only."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@contextlib.contextmanager
+def replacing(path):
+    """Write a file so that it is there whole or not at all: yield a temporary path, then move it into place.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to write; its folder is made if need be.
+
+    Yields
+    ------
+    Path
+        A new name in the same folder, with the same suffix.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        mask = os.umask(0)
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,298 @@
+"""Parts and folds: who is trained on, who is tested; a split with a leak is refused.
+
+A `Split` gives each utterance the number of the fold that tests it; in all other folds it is trained on. Utterances
+that are only ever trained on have fold -1. Rows of the index without a part (flagged) belong to no split.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from .index import random_parts
+from .settings import SEED
+
+PROTOCOLS = ("random", "speakers", "loso", "cross-corpus")
+MIN_SPEAKERS_TO_VALIDATE = 4
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which fold tests each utterance.
+
+    Attributes
+    ----------
+    protocol : str
+        One of `PROTOCOLS`.
+    seed : int or None
+        None where nothing was drawn.
+    table : DataFrame
+        The rows of the index that take part, with one more column: ``fold`` (int, -1 for "only trained on").
+    """
+
+    protocol: str
+    seed: int | None
+    table: pd.DataFrame = field(repr=False)
+
+    def __post_init__(self):
+        for _, train, test in self:
+            refuse_leaks(train, test, same_speakers=self.is_speaker_dependent)
+
+    @property
+    def is_speaker_dependent(self):
+        """Whether speakers may stand on both sides."""
+        return self.protocol == "random"
+
+    @property
+    def n_folds(self):
+        return int(self.table["fold"].max()) + 1
+
+    def __iter__(self):
+        """Yield (fold, training rows, test rows), the rows as DataFrames."""
+        for fold in range(self.n_folds):
+            is_test = self.table["fold"] == fold
+            yield fold, self.table[~is_test], self.table[is_test]
+
+
+def random(index, *, n_folds=None, test_size=0.2, seed=SEED):
+    """Split utterances at random, stratified by emotion: speaker-dependent.
+
+    Parameters
+    ----------
+    index : DataFrame
+        An index table.
+    n_folds : int, optional
+        Test every utterance once, in this many folds; by default one part of `test_size` is tested.
+    test_size : float
+        The share that is tested where there is one fold.
+    seed : int
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    ValueError
+        If an emotion has fewer than `n_folds` utterances.
+    """
+    used = _used(index)
+    if n_folds is None:
+        parts = random_parts(used["emotion"], test_size=test_size, seed=seed)
+        return Split("random", seed, used.assign(fold=np.where(parts == "test", 0, -1)))
+    counts = used["emotion"].value_counts()
+    if (few := counts[counts < n_folds]).size or n_folds < 2:
+        what = f"{few.index[0]} has {few.iloc[0]} utterance(s)" if few.size else "one fold leaves nothing to train on"
+        raise ValueError(
+            f"{_corpus(used)}: {what}; {n_folds} random folds need as many of each emotion. Use 2 or more, or fewer"
+        )
+    fold = np.zeros(len(used), int)
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(used, used["emotion"])
+    for number, (_, tested) in enumerate(folds):
+        fold[tested] = number
+    return Split("random", seed, used.assign(fold=fold))
+
+
+def speakers(index, *, n_folds=None, seed=SEED):
+    """Split into groups of speakers, balanced by gender, then by utterances: speaker-independent.
+
+    Parameters
+    ----------
+    index : DataFrame
+        An index table.
+    n_folds : int, optional
+        The number of groups; by default 6, or the number of speakers where that is less.
+    seed : int
+        Breaks ties between equally large speakers.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    ValueError
+        If there are fewer speakers than folds, or only one.
+    """
+    used = _used(index)
+    sizes = used.groupby("speaker").agg(gender=("gender", "first"), n=("utterance", "size"))
+    n_speakers = len(sizes)
+    n_folds = min(6, n_speakers) if n_folds is None else n_folds
+    if n_speakers < 2 or not 2 <= n_folds <= n_speakers:
+        raise ValueError(
+            f"{_corpus(used)}: {n_folds} folds of {n_speakers} speakers are impossible; use 2 to {n_speakers} folds"
+            " of at least 2 speakers"
+        )
+    rng = np.random.default_rng(seed)
+    sizes = sizes.iloc[rng.permutation(n_speakers)].sort_values("n", ascending=False, kind="stable")
+    groups = [{"n": 0, "female": 0, "male": 0, "": 0} for _ in range(n_folds)]
+    fold_of = {}
+    for speaker, gender, n in sizes.itertuples():
+        number = min(range(n_folds), key=lambda k: (groups[k][gender], groups[k]["n"], k))
+        fold_of[speaker] = number
+        groups[number][gender] += 1
+        groups[number]["n"] += n
+    return Split("speakers", seed, used.assign(fold=used["speaker"].map(fold_of)))
+
+
+def loso(index):
+    """Leave one speaker out: a fold per speaker, in the speakers' order.
+
+    Parameters
+    ----------
+    index : DataFrame
+        An index table.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    ValueError
+        If there is only one speaker.
+    """
+    used = _used(index)
+    names = sorted(used["speaker"].unique())
+    if len(names) < 2:
+        raise ValueError(f"{_corpus(used)}: only the speaker {names} is there; leaving one out needs at least 2")
+    return Split("loso", None, used.assign(fold=used["speaker"].map({name: k for k, name in enumerate(names)})))
+
+
+def cross_corpus(index, test_index):
+    """Train on one corpus and test on another, with the emotions that both have.
+
+    Parameters
+    ----------
+    index, test_index : DataFrame
+        Index tables of two corpora.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    ValueError
+        If it is one corpus, or fewer than two emotions are shared.
+    """
+    train, test = _used(index), _used(test_index)
+    if _corpus(train) == _corpus(test):
+        raise ValueError(f"{_corpus(train)} would be trained on and tested; cross-corpus needs two corpora")
+    shared = set(train["emotion"]) & set(test["emotion"])
+    if len(shared) < 2:
+        raise ValueError(
+            f"{_corpus(train)} and {_corpus(test)} share the emotions {sorted(shared)}; expected two or more"
+        )
+    rows = pd.concat([train.assign(fold=-1), test.assign(fold=0)], ignore_index=True)
+    return Split("cross-corpus", None, rows[rows["emotion"].isin(shared)].reset_index(drop=True))
+
+
+def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
+    """Split by the protocol's name; ``random`` without `n_folds` takes the parts that stand in the index.
+
+    Raises
+    ------
+    ValueError
+        If the protocol is unknown, or cannot be had as asked for.
+    """
+    if protocol == "random" and n_folds is None:
+        return from_parts(index)
+    if protocol == "random":
+        return random(index, n_folds=n_folds, seed=seed)
+    if protocol == "speakers":
+        return speakers(index, n_folds=n_folds, seed=seed)
+    if protocol == "loso":
+        return loso(index)
+    if protocol == "cross-corpus":
+        if test_index is None:
+            raise ValueError("cross-corpus needs a second corpus to test on; name it with --test-on")
+        return cross_corpus(index, test_index)
+    raise ValueError(f"protocol {protocol!r} is unknown; use one of {', '.join(PROTOCOLS)}")
+
+
+def from_parts(index):
+    """Return the split that an index table's ``part`` column states.
+
+    Raises
+    ------
+    ValueError
+        If no row is ``train``, or none is ``test``.
+    """
+    used = _used(index)
+    is_test = used["part"] == "test"
+    if not is_test.any() or is_test.all():
+        part = "train" if is_test.all() else "test"
+        raise ValueError(f"{_corpus(used)}: no row of the index has the part {part!r}; make the index again")
+    return Split("random", index.attrs.get("seed"), used.assign(fold=np.where(is_test, 0, -1)))
+
+
+def validation(train, *, by_speaker, seed=SEED):
+    """Choose the tenth of the training rows that draws the validation curve; nothing is selected by it.
+
+    Whole speakers are taken where `by_speaker` is wanted and training holds at least four, else utterances,
+    stratified by emotion.
+
+    Parameters
+    ----------
+    train : DataFrame
+        Training rows of a split.
+    by_speaker : bool
+        True for speaker-independent protocols, so that the curve shows what the test will.
+    seed : int
+
+    Returns
+    -------
+    mask : ndarray of bool, shape (n_rows,)
+    unit : str
+        ``speakers`` or ``utterances``.
+    """
+    n_speakers = train["speaker"].nunique()
+    if by_speaker and n_speakers >= MIN_SPEAKERS_TO_VALIDATE:
+        folds = StratifiedGroupKFold(min(10, n_speakers), shuffle=True, random_state=seed)
+        _, held_out = next(folds.split(train, train["emotion"], train["speaker"]))
+        return np.isin(np.arange(len(train)), held_out), "speakers"
+    return random_parts(train["emotion"], test_size=0.1, seed=seed) == "test", "utterances"
+
+
+def refuse_leaks(train, test, *, same_speakers):
+    """Raise if a speaker (unless allowed) or an identical recording stands on both sides.
+
+    Parameters
+    ----------
+    train, test : DataFrame
+        Rows with ``speaker``, ``content`` and ``utterance``.
+    same_speakers : bool
+        Whether speakers may be shared.
+
+    Raises
+    ------
+    ValueError
+        Naming what is shared, and what to do.
+    """
+    shared = sorted(set(train["speaker"]) & set(test["speaker"]))
+    if shared and not same_speakers:
+        raise ValueError(
+            f"train and test share speakers {shared[:3]} ({len(shared)} in all); use protocol='speakers', or"
+            " protocol='random' if that is what you mean to show"
+        )
+    both = set(train["content"]) & set(test["content"]) - {""}
+    if both:
+        names = sorted(test.loc[test["content"].isin(both), "utterance"])
+        raise ValueError(
+            f"train and test share identical recordings {names[:3]} ({len(names)} in all); keep one of each"
+            " (without --keep-flagged, 'python -m serlib index' does)"
+        )
+
+
+def _used(index):
+    """Return the rows that have a part."""
+    used = index[index["part"] != ""].reset_index(drop=True)
+    if used.empty:
+        raise ValueError("the index has no row with a part; expected at least two utterances. Index the corpus again")
+    return used
+
+
+def _corpus(rows):
+    return "+".join(sorted(rows["corpus"].unique()))
