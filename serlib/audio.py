@@ -3,6 +3,7 @@
 Decoding is soundfile's (libsndfile), resampling soxr's, as in librosa.
 """
 
+import io
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,6 +181,23 @@ def warnings(signal, sr):
     return found
 
 
+def wav_bytes(signal, sr):
+    """Return a signal as the bytes of a 16-bit PCM WAV file.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (n_samples,) or (n_samples, channels)
+    sr : int, Hz
+
+    Returns
+    -------
+    bytes
+    """
+    file = io.BytesIO()
+    soundfile.write(file, signal, sr, format="WAV", subtype="PCM_16")
+    return file.getvalue()
+
+
 def write(path, signal, sr):
     """Write a signal as 16-bit PCM; the file appears whole or not at all.
 
@@ -190,4 +208,4 @@ def write(path, signal, sr):
     sr : int, Hz
     """
     with replacing(path) as temporary:
-        soundfile.write(temporary, signal, sr, subtype="PCM_16")
+        temporary.write_bytes(wav_bytes(signal, sr))

@@ -130,12 +130,13 @@ def index_command(
 
     if name is None:
         raise ValueError(f"no corpus is named; say which with -n NAME ({', '.join(corpora.NAMES)})")
-    folder, passport = path or index.corpus_folder(name), corpora.get(name)
-    _announce(passport.id, folder)
-    table = index.scan(folder, passport.id, seed=seed, keep_flagged=keep_flagged, progress=True)
+    passport = corpora.get(name)
     csv = output or settings.current().csv / f"{passport.id}.csv"
     if csv.suffix != ".csv":
         raise ValueError(f"{csv} does not end in .csv; name the table so")
+    folder = path or index.corpus_folder(name)
+    _announce(passport.id, folder)
+    table = index.scan(folder, passport.id, seed=seed, keep_flagged=keep_flagged, progress=True)
     index.write(table, csv)
     for problem in table.attrs["problems"]:
         _say(problem)
@@ -323,7 +324,7 @@ def _bundle_to_tell(into, corpus, recipe, protocol):
     bundle = model.read_contract(into)
     if (bundle.corpus, bundle.recipe.name) != (corpus, recipe):
         raise ValueError(
-            f"{into} is of {bundle.corpus} and {bundle.recipe.name}, the evaluation of {corpus} and {recipe}; they must agree"
+            f"{into} is of {bundle.corpus}, {bundle.recipe.name}; the evaluation of {corpus}, {recipe}. Make them agree"
         )
     if protocol not in ("speakers", "loso"):
         raise ValueError(

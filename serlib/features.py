@@ -8,7 +8,9 @@ which is linear.
 import dataclasses
 import functools
 import hashlib
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -234,9 +236,9 @@ def _cache_file(features, corpus):
 def _read_cache(file, n_mfcc):
     """Return {content hash: vector}; an unreadable cache counts as empty."""
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
             contents, vectors = stored["contents"], stored["vectors"]
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return {}
     if vectors.shape != (len(contents), n_mfcc):
         return {}

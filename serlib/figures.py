@@ -21,6 +21,7 @@ from .settings import SEED, replacing
 
 TRAIN, TEST, SHARED = "#4C78A8", "#F58518", "#B5536C"
 GENDER_COLOURS = {"female": "#7B5EA7", "male": "#3E8E7E"}
+ON_LINES = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # a number that a line would cross
 CHANCE = {"color": "0.25", "linestyle": "--", "linewidth": 1}
 
 
@@ -60,6 +61,13 @@ def _axes(ax, figsize=(6.4, 4.0)):
     return plt.subplots(figsize=figsize, layout="constrained")[1] if ax is None else ax
 
 
+def _seconds(ax):
+    """Mark whole and round seconds, few enough to be read; librosa's own ticks collide in a narrow panel."""
+    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(nbins=6, steps=[1, 2, 2.5, 5, 10]))
+    ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+    ax.set_xlabel("time (s)")
+
+
 def _despine(ax):
     ax.spines[["top", "right"]].set_visible(False)
     return ax
@@ -84,20 +92,78 @@ def draw_emotions(counts, *, ax=None):
     matplotlib.axes.Axes
     """
     ax = _axes(ax, (7.2, 0.6 + 0.42 * len(counts)))
+    _stack_shares(counts[list(labels.ordered(counts.columns))], labels.COLOURS, ax)
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
+    return ax
+
+
+def draw_comparison(table, *, by="emotion"):
+    """Draw corpora side by side: what they consist of, and how long their utterances last.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Index tables of any corpora, one below the other.
+    by : str
+        What the colours show: ``emotion`` or ``gender``.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    ValueError
+        If the corpora publish nothing of the kind.
+    """
+    colours = {"emotion": labels.COLOURS, "gender": GENDER_COLOURS}[by]
+    table = table[table[by] != ""]
+    names, groups = list(dict.fromkeys(table["corpus"])), [group for group in colours if group in set(table[by])]
+    if not groups:
+        raise ValueError(f"no utterance has a published {by}; expected one at least. Choose another corpus")
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(11.0, 1.4 + 0.42 * len(names) + 0.06 * len(names) * len(groups)), layout="constrained"
+    )
+    counts = pd.crosstab(table["corpus"], table[by]).reindex(index=names, columns=groups, fill_value=0)
+    _stack_shares(counts, colours, left)
+    sns.boxplot(
+        data=table,
+        x="duration_s",
+        y="corpus",
+        hue=by,
+        order=names,
+        hue_order=groups,
+        palette=colours,
+        ax=right,
+        fliersize=1.5,
+        linewidth=0.8,
+        saturation=1,
+        legend=False,
+    )
+    for ax in (left, right):
+        ax.set_ylim(len(names) - 0.5, -0.5)
+    for y in range(1, len(names)):
+        right.axhline(y - 0.5, color="0.88", linewidth=0.8, zorder=0)
+    right.set(xlabel="duration (s)", ylabel="", xlim=(0, None), yticks=[])
+    handles = [mpl.patches.Patch(color=colours[group], label=group) for group in groups]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    _despine(right)
+    return figure
+
+
+def _stack_shares(counts, colours, ax):
+    """Draw a stacked bar per corpus: each column's share of the row, its count as a number."""
     share = counts.div(counts.sum(axis=1), axis=0)
     left = np.zeros(len(counts))
-    for emotion in labels.ordered(counts.columns):
-        bars = ax.barh(
-            _corpus_ticks(counts.index), share[emotion], left=left, color=labels.COLOURS[emotion], label=emotion
-        )
-        texts = [str(n) if s > 0.045 else "" for n, s in zip(counts[emotion], share[emotion], strict=True)]
+    for name in counts.columns:
+        bars = ax.barh(_corpus_ticks(counts.index), share[name], left=left, color=colours[name], label=name)
+        texts = [str(n) if s > 0.045 else "" for n, s in zip(counts[name], share[name], strict=True)]
         ax.bar_label(bars, texts, label_type="center", color="white", fontsize=8)
-        left += share[emotion].to_numpy()
+        left += share[name].to_numpy()
     ax.set(xlim=(0, 1), xlabel="share of the corpus (numbers: utterances)")
     ax.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
     ax.invert_yaxis()
-    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
-    return _despine(ax)
+    _despine(ax)
 
 
 def draw_speakers(speakers, *, ax=None):
@@ -129,7 +195,7 @@ def draw_speakers(speakers, *, ax=None):
     ax.set(xlabel="speakers")
     ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=5))
     ax.invert_yaxis()
-    ax.legend(frameon=False, fontsize=9, loc="lower right")
+    ax.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return _despine(ax)
 
 
@@ -172,8 +238,8 @@ def draw_waveform(signal, sr, *, ax=None, colour="0.3"):
     """
     ax = _axes(ax, (6.4, 1.8))
     librosa.display.waveshow(signal, sr=sr, ax=ax, color=colour)
-    ax.set(xlabel="time (s)", ylabel="amplitude", xlim=(0, len(signal) / sr))
-    ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+    ax.set(ylabel="amplitude", xlim=(0, len(signal) / sr))
+    _seconds(ax)
     return _despine(ax)
 
 
@@ -208,11 +274,68 @@ def draw_mfcc(mfcc, *, features, ax=None, limits=None):
         vmin=low,
         vmax=high,
     )
-    ax.set(xlabel="time (s)", ylabel="coefficient")
-    ax.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+    ax.set_ylabel("coefficient")
+    _seconds(ax)
     ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=6))
     ax.figure.colorbar(image, ax=ax, pad=0.01, extend="both")
     return ax
+
+
+def draw_steps(signal, mel_db, mfcc, *, features):
+    """Draw how a signal becomes MFCCs: waveform, mel spectrogram, MFCCs, one above the other.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (n_samples,)
+    mel_db : ndarray, shape (n_mels, n_frames), dB
+    mfcc : ndarray, shape (n_mfcc, n_frames)
+    features : MfccFeatures
+        The settings that made them.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    figure, axes = plt.subplots(
+        3, 1, figsize=(7.6, 6.4), layout="constrained", sharex=True, height_ratios=(1, 1.7, 1.7)
+    )
+    draw_waveform(signal, features.sr, ax=axes[0])
+    timing = {"sr": features.sr, "hop_length": features.hop_length, "n_fft": features.n_fft, "x_axis": "time"}
+    image = librosa.display.specshow(mel_db, ax=axes[1], cmap="magma", **timing)
+    figure.colorbar(image, ax=axes[1], pad=0.01)
+    draw_mfcc(mfcc, features=features, ax=axes[2])
+    axes[1].yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=6))
+    axes[1].set_ylabel("mel band")
+    n_frames = f"{mfcc.shape[1]} frames, one every {1000 * features.hop_length / features.sr:.0f} ms"
+    axes[1].set_title(f"{len(mel_db)} mel bands (dB), {n_frames}", fontsize=9)
+    axes[2].set_title(f"{len(mfcc)} MFCCs of the same frames", fontsize=9)
+    for ax in axes[:2]:
+        ax.set_xlabel("")
+    axes[2].set_xlim(0, len(signal) / features.sr)
+    return figure
+
+
+def draw_mel_bands(bands, *, features, ax=None):
+    """Draw mel bands as what they are: triangles over frequency, each as high as its weight.
+
+    Parameters
+    ----------
+    bands : ndarray, shape (n_mels, 1 + n_fft // 2)
+    features : MfccFeatures
+        The settings that made them.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax, (7.2, 2.6))
+    frequencies_khz = np.fft.rfftfreq(features.n_fft, 1 / features.sr) / 1000
+    colours = mpl.colormaps["viridis"](np.linspace(0, 0.9, len(bands)))
+    for band, colour in zip(bands, colours, strict=True):
+        ax.plot(frequencies_khz, band, color=colour, linewidth=1)
+    ax.set(xlabel="frequency (kHz)", ylabel="weight", xlim=(0, frequencies_khz[-1]), ylim=(0, None))
+    return _despine(ax)
 
 
 def draw_mean_mfcc(vectors, *, ax=None):
@@ -255,6 +378,7 @@ def draw_emotions_as_mfcc(utterances, *, features):
         len(utterances),
         figsize=(3.6 * len(utterances), 4.6),
         layout="constrained",
+        sharex="col",
         sharey="row",
         squeeze=False,
         height_ratios=(1, 2),
@@ -275,8 +399,8 @@ def draw_emotions_as_mfcc(utterances, *, features):
             vmin=-limit,
             vmax=limit,
         )
-        below.set(xlabel="time (s)", xlim=(0, len(signal) / features.sr))
-        below.xaxis.set_major_formatter(mpl.ticker.ScalarFormatter())
+        below.set_xlim(0, len(signal) / features.sr)
+        _seconds(below)
     for ax in axes[:, 1:].ravel():
         ax.set_ylabel("")
     axes[1, 0].set_ylabel("MFCC coefficient")
@@ -342,6 +466,28 @@ def draw_parts(parts, *, ax=None):
     return _despine(ax)
 
 
+def draw_fold(split, *, fold=0):
+    """Draw one fold from both sides: its speakers, and its emotions.
+
+    Parameters
+    ----------
+    split : Split
+    fold : int
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    n_speakers = split.table["speaker"].nunique()
+    figure, (left, right) = plt.subplots(
+        1, 2, figsize=(11.5, min(7.0, max(3.6, 0.9 + 0.22 * n_speakers))), layout="constrained", width_ratios=(1, 1.25)
+    )
+    draw_split(split, fold=fold, ax=left)
+    part = np.where(split.table["fold"] == fold, "test", "train")
+    draw_parts(index.parts(split.table.assign(part=part)), ax=right)
+    return figure
+
+
 def draw_architecture(network, *, ax=None):
     """Draw a network from itself: a box per layer, its output shape and number of parameters.
 
@@ -365,7 +511,7 @@ def draw_architecture(network, *, ax=None):
     layers = [("MFCC mean", "Input", network.input_shape[1:], 0)]
     for layer in network.layers:
         layers.append((_described(layer), type(layer).__name__, layer.output.shape[1:], layer.count_params()))
-    ax = _axes(ax, (1.25 * len(layers), 2.6))
+    ax = _axes(ax, (len(layers) + 1, 2.6))
     for x, (name, kind, shape, n_parameters) in enumerate(layers):
         height = 0.25 + 0.75 * np.log2(1 + shape[0]) / np.log2(1 + 416)
         box = FancyBboxPatch(
@@ -382,14 +528,14 @@ def draw_architecture(network, *, ax=None):
         ax.text(
             x, 0, " × ".join(map(str, shape)), ha="center", va="center", color="white" if dark else "0.1", fontsize=9
         )
-        ax.text(x, 0.62, name, ha="center", va="bottom", fontsize=8)
-        ax.text(x, -0.62, f"{n_parameters:,}" if n_parameters else "–", ha="center", va="top", fontsize=8, color="0.35")
+        ax.text(x, 0.62, name, ha="center", va="bottom", fontsize=9)
+        ax.text(x, -0.62, f"{n_parameters:,}" if n_parameters else "–", ha="center", va="top", fontsize=9, color="0.35")
         if x:
             ax.annotate("", (x - 0.37, 0), (x - 0.63, 0), arrowprops={"arrowstyle": "-|>", "color": "0.4", "lw": 0.8})
-    ax.text(-0.45, -0.62, "parameters ", ha="right", va="top", fontsize=8, color="0.35")
-    ax.text(-0.45, 0, "output ", ha="right", va="center", fontsize=8, color="0.35")
+    ax.text(-0.45, -0.62, "parameters ", ha="right", va="top", fontsize=9, color="0.35")
+    ax.text(-0.45, 0, "output ", ha="right", va="center", fontsize=9, color="0.35")
     ax.set(xlim=(-1.35, len(layers) - 0.55), ylim=(-0.85, 1.0))
-    ax.set_title(f"{network.name.replace('_', '-')}: {network.count_params():,} parameters", fontsize=10)
+    ax.set_title(f"{network.name.replace('_', '-')}: {network.count_params():,} parameters", fontsize=11)
     ax.axis("off")
     return ax
 
@@ -498,11 +644,12 @@ def draw_recalls(predictions, *, ax=None):
     recall, summary = evaluate.per_emotion(predictions)["recall"], evaluate.summary(predictions)
     ax = _axes(ax, (6.4, 3.2))
     bars = ax.bar(recall.index, recall.fillna(0), color=[labels.COLOURS[emotion] for emotion in recall.index])
-    ax.bar_label(bars, ["absent" if np.isnan(r) else f"{r:.2f}" for r in recall], fontsize=9, padding=2)
+    texts = ["absent" if np.isnan(r) else f"{r:.2f}" for r in recall]
+    ax.bar_label(bars, texts, fontsize=9, padding=2, bbox=ON_LINES)
     ax.axhline(summary["uar"], color="0.1", linewidth=1.2, label=f"UAR {summary['uar']:.2f}")
     ax.axhline(summary["chance"], **CHANCE, label=f"chance {summary['chance']:.2f}")
-    ax.set(ylim=(0, 1.12), ylabel="recall")
-    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    ax.set(ylim=(0, 1.25), ylabel="recall", yticks=np.linspace(0, 1, 6))
+    ax.legend(frameon=False, loc="upper right", ncols=2)
     return _despine(ax)
 
 
@@ -560,7 +707,7 @@ def draw_probabilities(probabilities, *, ax=None):
     ax = _axes(ax, (5.2, 0.7 + 0.34 * len(probabilities)))
     colours = [labels.COLOURS[emotion] for emotion in probabilities]
     bars = ax.barh(list(probabilities), list(probabilities.values()), color=colours)
-    ax.bar_label(bars, [f"{p:.2f}" for p in probabilities.values()], padding=3, fontsize=9)
+    ax.bar_label(bars, [f"{p:.2f}" for p in probabilities.values()], padding=3, fontsize=9, bbox=ON_LINES)
     ax.axvline(1 / len(probabilities), **CHANCE)
     ax.text(1 / len(probabilities), -0.75, "chance", ha="center", va="bottom", fontsize=8, color="0.25")
     ax.set(xlim=(0, 1.08), xlabel="probability")

@@ -99,7 +99,7 @@ def _find(root, passport):
     """Return [(Parsed, file)], an utterance each, sorted by path, and the problems met."""
     found, doubled, strange = {}, [], []
     for file in sorted(root.rglob("*")):
-        if "__MACOSX" in file.parts or file.name.startswith("._") or file.suffix.lower() not in audio.SUFFIXES:
+        if "__MACOSX" in file.parts or file.name.startswith(".") or file.suffix.lower() not in audio.SUFFIXES:
             continue
         parsed = passport.parse(file)
         if parsed is None:

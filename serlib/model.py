@@ -23,10 +23,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import soundfile
 from tqdm.auto import tqdm
 
-from . import __version__, features, labels, settings, synthetic
+from . import __version__, audio, features, labels, settings, synthetic
 from .settings import SEED, Recipe, replacing
 
 BUNDLE_FORMAT = 1
@@ -36,12 +35,15 @@ GOLDEN_TOLERANCE = 1e-3  # of a probability: other processors round otherwise, o
 
 @functools.cache
 def _tensorflow():
-    """Import TensorFlow, once: quiet, and with one thread, since the nets are too small to share among several."""
+    """Import TensorFlow, once: quiet, on the CPU, with one thread; the nets are too small to share among more."""
     settings.prepare_tensorflow()
     with _quiet_stderr():
         import tensorflow as tf
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.config.set_visible_devices([], "GPU")
+        tf.config.list_logical_devices()  # starts its runtime, which announces itself, too
     return tf
 
 
@@ -163,7 +165,7 @@ def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, prog
 
 def _one_hot(y, emotions):
     """Return `y` as float32, shape (n_utterances, n_emotions), a single 1 in each row."""
-    if unknown := sorted(set(y).difference(emotions)):
+    if unknown := sorted(set(map(str, y)).difference(emotions)):
         raise ValueError(f"emotions {unknown[:3]} are no outputs of this model; expected {', '.join(emotions)}")
     position = {emotion: k for k, emotion in enumerate(emotions)}
     return np.eye(len(emotions), dtype=np.float32)[[position[emotion] for emotion in y]]
@@ -322,10 +324,7 @@ def _export_onnx(network, file):
 
 def _golden_wav():
     """Return a little synthetic speech as the bytes of a WAV file."""
-    signal = synthetic.speech("neutral", "golden", gender="female", sr=16000)[:8000]
-    file = io.BytesIO()
-    soundfile.write(file, signal, 16000, format="WAV", subtype="PCM_16")
-    return file.getvalue()
+    return audio.wav_bytes(synthetic.speech("neutral", "golden", gender="female", sr=16000)[:8000], 16000)
 
 
 def _golden_vector(wav, recipe_features):
@@ -403,7 +402,7 @@ def check_golden(bundle, run):
     if said.shape != expected.shape or not np.abs(said - expected).max() <= GOLDEN_TOLERANCE:
         raise ValueError(
             f"the bundle of {bundle.corpus} fails its self-test: of its golden input it says"
-            f" {np.round(said, 3).tolist()}, and said {np.round(expected, 3).tolist()} when saved; train the model again"
+            f" {np.round(said, 3).tolist()}, and said {np.round(expected, 3).tolist()} then; train it again"
         )
 
 

@@ -47,7 +47,7 @@ from scipy.signal import ShortTimeFFT
 
 from . import audio, corpora, labels, settings
 
-VERSION = 1
+VERSION = 1  # another sound or choice of utterances is another version: what was written before is replaced
 MARKER = "SYNTHETIC.json"
 
 # How many speakers and utterances of each corpus are made.
@@ -96,8 +96,8 @@ EMOTIONS = {
 
 # Standard deviations of what a speaker adds to an emotion (each time the same), and the share of them by which two
 # utterances of the same speaker and emotion differ.
-HABIT = Manner(2.0, 0.5, 1.5, 0.08, 2.5, 1.5, 3.0, 0.005, 0.06, 0.04, 0.08)
-CHANCE = 0.25
+HABIT = Manner(3.0, 0.7, 2.0, 0.10, 3.5, 2.2, 4.0, 0.006, 0.08, 0.06, 0.12)
+CHANCE = 0.2
 # What a voice and a larynx can do, however the draw falls out.
 LIMITS = {"range_st": (0.2, 12.0), "jitter": (0.002, 0.1), "open_quotient": (0.35, 0.9)}
 
@@ -137,7 +137,7 @@ FRAME_S = 0.032
 FRICTION = 0.05  # strength of noise at its centre, against a glottal pulse of 1
 PITCH_HZ = {"female": 220.0, "male": 130.0}  # about the means of [4]_
 TRACT = {"female": 1.17, "male": 1.0}  # women's formants against men's: about the mean over the vowels of [4]_
-NEUTRAL_DBFS = -32.0
+NEUTRAL_DBFS = -35.0
 # A channel's gain over frequency is a sum of cosines along the mel axis, from 0 Hz to KNOTS_HZ.
 KNOTS_HZ, N_KNOTS = 12000.0, 40
 N_RIPPLES, RIPPLE_DB = 12, 1.2
@@ -145,7 +145,7 @@ N_RIPPLES, RIPPLE_DB = 12, 1.2
 
 @dataclass(frozen=True)
 class Voice:
-    """What stays the same in all that a speaker says: body, habits, and the channel through which they are heard."""
+    """What stays the same in all that a speaker says: the body, and the channel through which it is heard."""
 
     pitch_hz: float
     tract: float  # formant frequencies against an average man's
@@ -177,7 +177,8 @@ def write(name, root, *, seed=42):
     """Write a synthetic corpus, unless it is there already.
 
     Paths are some of those that the real corpus's publisher uses, so everything that reads the one reads the other.
-    ``SYNTHETIC.json`` is written last: version, seed, and how many utterances there are, by emotion and by speaker.
+    ``SYNTHETIC.json`` says so from the first: version, seed, how many utterances there are, by emotion and by speaker,
+    and, at last, that they are all there.
 
     Parameters
     ----------
@@ -201,11 +202,11 @@ def write(name, root, *, seed=42):
     passport = corpora.get(name)
     folder = Path(root) / passport.folder
     chosen = _choose(passport)
-    stamp = _stamp(passport, chosen, seed)
-    marker = folder / MARKER
-    if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) == stamp:
+    stamp, marker = _stamp(passport, chosen, seed), folder / MARKER
+    if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) == stamp | {"is_complete": True}:
         return folder
-    _clear(folder, chosen)
+    _clear(folder)
+    _mark(marker, stamp | {"is_complete": False})
     for path, parsed in chosen.items():
         signal = speech(
             parsed.emotion,
@@ -217,9 +218,13 @@ def write(name, root, *, seed=42):
             seed=seed,
         )
         audio.write(folder / path, _spread(signal, passport.channels, passport.sample_rate_hz), passport.sample_rate_hz)
+    _mark(marker, stamp | {"is_complete": True})
+    return folder
+
+
+def _mark(marker, stamp):
     with settings.replacing(marker) as temporary:
         temporary.write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
-    return folder
 
 
 def _stamp(passport, chosen, seed):
@@ -236,19 +241,17 @@ def _stamp(passport, chosen, seed):
     }
 
 
-def _clear(folder, chosen):
-    """Take away what an earlier version wrote; refuse to touch anything else."""
-    marker = folder / MARKER
-    found = (path.relative_to(folder).as_posix() for path in sorted(folder.rglob("[!.]*.wav")))
-    others = [path for path in found if path not in chosen]
-    if others and not marker.is_file():
+def _clear(folder):
+    """Take away what an earlier version or a killed run wrote; refuse to touch anything else."""
+    recordings = sorted(folder.rglob("*.wav"))
+    if recordings and not (folder / MARKER).is_file():
+        few = [path.relative_to(folder).as_posix() for path in recordings[:3]]
         raise FileExistsError(
-            f"{folder} holds {len(others)} recordings that are not synthetic, such as {others[:3]}; expected an empty or "
-            "a synthetic folder. Choose another place for synthetic speech"
+            f"{folder} holds {len(recordings)} recordings that were not synthesised, such as {few}; expected none. "
+            "Write synthetic speech elsewhere"
         )
-    for path in others:
-        (folder / path).unlink()
-    marker.unlink(missing_ok=True)
+    for path in recordings:
+        path.unlink()
 
 
 def _choose(passport):
@@ -263,10 +266,10 @@ def _choose(passport):
     in_disorder = sorted(passport.manifest()["path"], key=lambda path: zlib.crc32(path.encode()))
     parsed = {path: passport.parse(path) for path in in_disorder}
     cells = {}
-    for path, fields in parsed.items():
-        is_misspelt = not fields.stem.endswith(PurePosixPath(path).stem)
-        if fields.stem not in passport.defects and not is_misspelt:
-            cells.setdefault((fields.speaker, fields.emotion), []).append(path)
+    for path, name in parsed.items():
+        is_misspelt = not name.stem.endswith(PurePosixPath(path).stem)
+        if name.stem not in passport.defects and not is_misspelt:
+            cells.setdefault((name.speaker, name.emotion), []).append(path)
     speakers = _choose_speakers(passport, cells, n_speakers)
     # In each round every speaker says every emotion once, in an order that leaves a last, partial round balanced.
     turns = [
@@ -355,19 +358,18 @@ def speech(emotion, speaker, *, gender, sr, sentence="", take="", seed=42):
     n_samples = round(times[-1] * sr)
     stft = _frames(sr)
     f1, f2, f3, voicing, noise, centre = (np.interp(stft.t(n_samples), times, track) for track in phones)
-    pulses, breath = _source(n_samples, sr, voice, manner, rng)
-    hiss, hum = rng.normal(size=(2, n_samples))
-    voiced = stft.stft(pulses) * _tilt_gain(stft.f, voice.tilt_db + manner.tilt_db) + stft.stft(breath)
+    excitation = [*_source(n_samples, sr, voice, manner, rng), *rng.normal(size=(2, n_samples))]
+    pulses, breath, hiss, hum = stft.stft(np.stack(excitation))
+    voiced = pulses * _tilt_gain(stft.f, voice.tilt_db + manner.tilt_db) + breath
     spoken = voiced * voicing * _tract_gain(stft.f, np.stack([f1, f2, f3]), voice, manner, sr)
-    spoken += stft.stft(hiss) * noise * _friction_gain(stft.f, centre)
-    channel = _channel_gain(stft.f, voice)
-    signal = _at_level(stft.istft(spoken * channel, k1=n_samples), NEUTRAL_DBFS + voice.level_db + manner.level_db)
-    signal += _at_level(stft.istft(stft.stft(hum) * channel, k1=n_samples), voice.floor_dbfs)
+    spoken += hiss * noise * _friction_gain(stft.f, centre)
+    spoken, floor = stft.istft(np.stack([spoken, hum]) * _channel_gain(stft.f, voice), k1=n_samples)
+    signal = _at_level(spoken, NEUTRAL_DBFS + voice.level_db + manner.level_db) + _at_level(floor, voice.floor_dbfs)
     return np.clip(signal, -1, 1).astype(np.float32)
 
 
 def _frames(sr):
-    """Return a short-time Fourier transform whose frames last about `FRAME_S`, of a length that is quick to transform."""
+    """Return a short-time Fourier transform whose frames last about `FRAME_S`; their length is quick to transform."""
     hop = next_fast_len(round(FRAME_S / 4 * sr))
     return ShortTimeFFT.from_window("hann", sr, nperseg=4 * hop, noverlap=3 * hop)
 
@@ -392,7 +394,7 @@ def _voice(speaker, gender, seed):
         breath_db=rng.normal(-26, 3),
         tilt_db=rng.normal(-3, 1),
         level_db=rng.normal(0, 3),
-        floor_dbfs=rng.uniform(-72, -60),
+        floor_dbfs=rng.uniform(-75, -63),
         channel_db=waves @ rng.normal(0, RIPPLE_DB, N_RIPPLES),
     )
 

@@ -1,0 +1,75 @@
+"""What tests share: the tiny profile, synthetic corpora made once, small wav files, real audio where there is some."""
+
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from serlib import audio, corpora, index, synthetic
+
+REAL = Path(os.environ["SERLIB_DATA"]) if os.environ.get("SERLIB_DATA") else None
+
+
+@pytest.fixture(autouse=True)
+def _tiny(monkeypatch, tmp_path_factory):
+    """Run every test in the tiny profile, whatever the caller's environment says."""
+    monkeypatch.setenv("SERLIB_PROFILE", "tiny")
+    monkeypatch.delenv("SERLIB_DATA", raising=False)
+    monkeypatch.delenv("SERLIB_CACHE", raising=False)
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch):
+    """An empty working folder outside the project, with its own ``build/tiny``."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    """All seven synthetic corpora: {corpus id: folder}."""
+    root = tmp_path_factory.mktemp("synthetic")
+    return synthetic.write_all(root)
+
+
+@pytest.fixture(scope="session")
+def emodb(made):
+    """The index table of synthetic EMODB."""
+    return index.scan(made["emodb"], "emodb")
+
+
+@pytest.fixture
+def wavs(tmp_path):
+    """A function that writes small wav files, each with a sound of its own, and returns their folder."""
+
+    def write(*paths, sr=16000, channels=1, root=tmp_path / "corpus"):
+        for path in paths:
+            rng = np.random.default_rng(zlib.crc32(str(path).encode()))
+            noise = rng.uniform(-0.1, 0.1, (sr // 20, channels)).astype(np.float32)
+            audio.write(root / path, noise, sr)
+        return root
+
+    return write
+
+
+def real(corpus):
+    """Return the folder of a corpus's real audio, or skip the test, saying why."""
+    if REAL is None:
+        pytest.skip("no real audio: SERLIB_DATA is not set")
+    folder = corpora.find_folder(REAL, corpus)
+    if folder is None:
+        pytest.skip(f"no real audio: {corpus} is not under SERLIB_DATA")
+    return folder
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say how many tests of each marker ran, and how many were skipped."""
+    for marker in ("corpus", "notebook", "slow"):
+        n = {
+            outcome: sum(marker in report.keywords for report in terminalreporter.stats.get(outcome, []))
+            for outcome in ("passed", "failed", "skipped")
+        }
+        counts = ", ".join(f"{count} {outcome}" for outcome, count in n.items())
+        terminalreporter.write_line(f"marker {marker}: {counts}")

@@ -1,0 +1,238 @@
+"""The terminal's contract, kept by real processes."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import REAL, real
+
+from serlib import audio, index
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A function that runs the command line in a folder of its own, in the tiny profile."""
+    place = tmp_path_factory.mktemp("terminal")
+
+    def call(*words, code=0, **environment):
+        done = subprocess.run(
+            [sys.executable, "-m", "serlib", *map(str, words)],
+            capture_output=True,
+            text=True,
+            cwd=place,
+            env={**os.environ, "SERLIB_PROFILE": "tiny", "COLUMNS": "120", **environment},
+        )
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    call.place = place
+    return call
+
+
+@pytest.fixture(scope="module")
+def bundle(run):
+    """What `train --json` says of a small model, made from the table that `index` wrote."""
+    run("index", "-n", "emodb", "-o", "mine.csv")
+    return json.loads(run("train", "-p", "mine.csv", "--epochs", 3, "-o", "b", "-a", "-c", "--json").stdout)
+
+
+def user_error(done):
+    """Return the one line that a refused request is answered with."""
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("serlib: profile")]
+    assert len(lines) == 1, done.stderr
+    assert done.stdout == ""
+    return lines[0]
+
+
+def test_no_command_says_what_is_there_and_what_next(run):
+    done = run()
+    assert "profile tiny" in done.stdout
+    assert all(name in done.stdout for name in ("emovo", "crema-d", "shemo"))
+    assert "Next: python -m serlib train" in done.stdout
+
+
+def test_help_names_the_commands_and_no_others(run):
+    text = run("--help").stdout
+    commands = text.split("Commands:")[1].split()
+    listed = {"index", "train", "evaluate", "predict", "synthetic", "figures"}
+    assert listed <= set(commands)
+    assert not {"doctor", "download", "audit", "cache", "export"} & set(commands)
+
+
+def test_index_keeps_its_contract(run):
+    done = run("index", "-n", "EMODB", "--json")
+    said = json.loads(done.stdout)
+    assert list(said) == ["corpus", "csv", "n_utterances", "n_speakers", "by_emotion", "parts", "dropped", "problems"]
+    table = index.read(run.place / said["csv"])
+    assert said["n_utterances"] == (table["part"] != "").sum() == sum(said["by_emotion"].values())
+    assert said["parts"] == {part: int((table["part"] == part).sum()) for part in ("train", "test")}
+    assert said["problems"] == []
+    assert done.stderr.startswith("serlib: profile tiny; emodb from")
+    assert "(synthetic speech)" in done.stderr.splitlines()[0]
+
+
+def test_index_prints_emotions_by_parts(run):
+    text = run("index", "-n", "savee").stdout
+    assert all(word in text for word in ("total", "train", "test", "surprise", "all"))
+
+
+def test_index_reports_deviations_and_is_done_all_the_same(run, wavs):
+    folder = wavs("Actor_01/03-01-01-01-01-01-01.wav", "Actor_01/03-01-02-01-01-01-01.wav")
+    done = run("index", "-d", folder, "-n", "ravdess", "-o", "r.csv", "--json")
+    assert "1,438 missing" in json.loads(done.stdout)["problems"][0]
+    assert "1,438 missing" in done.stderr
+
+
+def test_train_keeps_its_contract(run, bundle):
+    assert list(bundle) == [
+        *(
+            "corpus",
+            "protocol",
+            "recipe",
+            "bundle",
+            "n_train",
+            "n_test",
+            "epochs",
+            "seconds",
+            "accuracy",
+            "uar",
+            "files",
+        ),
+    ]
+    assert (bundle["corpus"], bundle["protocol"], bundle["recipe"], bundle["epochs"]) == ("emodb", "random", "paper", 3)
+    assert sorted(os.path.basename(file) for file in bundle["files"]) == ["confusion.png", "learning-curves.png"]
+    assert all((run.place / file).is_file() for file in bundle["files"])
+
+
+def test_the_originals_option_letters_work(run, bundle):
+    done = run("train", "-d", "emodb", "-p", "mine.csv", "-l", "-a", "-s", "-c", "--epochs", 1, "-o", "letters")
+    assert "UAR" in done.stdout
+    assert "letters/confusion.png" in done.stdout
+
+
+def test_evaluate_keeps_its_contract(run, bundle):
+    said = json.loads(run("evaluate", "-p", "mine.csv", "--folds", 2, "--epochs", 1, "-o", "p.csv", "--json").stdout)
+    assert list(said) == [
+        *(
+            "corpus",
+            "protocol",
+            "recipe",
+            "seed",
+            "n",
+            "n_folds",
+            "accuracy",
+            "uar",
+            "uar_ci95",
+            "per_emotion",
+            "chance",
+        ),
+    ]
+    assert (said["protocol"], said["n_folds"]) == ("speakers", 2)
+    table = pd.read_csv(run.place / "p.csv")
+    assert len(table) == said["n"]
+    assert (table["y_true"] == table["y_pred"]).mean() == pytest.approx(said["accuracy"], abs=1e-4)
+
+
+def test_the_honest_score_reaches_bundle_and_prediction(run, bundle):
+    wav = next((run.place / "build/tiny/datasets/EMODB/wav").glob("*.wav"))
+    assert "score on unseen speakers is unknown" in run("predict", "-m", "b", wav).stderr
+    refused = run("evaluate", "-p", "mine.csv", "--protocol", "random", "--into", "b", code=2)
+    assert "random does not keep speakers apart" in user_error(refused)
+    run("evaluate", "-p", "mine.csv", "--folds", 2, "--epochs", 1, "-o", "q.csv", "--into", "b")
+    assert "on unseen speakers; chance" in run("predict", "-m", "b", wav).stderr
+    assert json.loads((run.place / "b" / "bundle.json").read_text())["honest"]["protocol"] == "speakers"
+
+
+def test_another_corpus_is_tested_on(run, bundle):
+    said = json.loads(run("evaluate", "-p", "mine.csv", "--test-on", "savee", "--epochs", 1, "--json").stdout)
+    assert (said["corpus"], said["protocol"]) == ("savee", "cross-corpus")
+
+
+def test_predict_keeps_its_contract(run, bundle, tmp_path):
+    wavs = sorted((run.place / "build/tiny/datasets/EMODB/wav").glob("*.wav"))[:2]
+    said = json.loads(run("predict", wavs[0], "-p", wavs[1], "-m", "b", "--json").stdout)
+    assert [document["path"] for document in said] == [str(wav) for wav in wavs]
+    assert all(list(document) == ["path", "emotion", "probabilities", "warnings"] for document in said)
+    (tmp_path / "a.wav").write_text("no sound")
+    done = run("predict", tmp_path / "a.wav", wavs[0], "-m", "b", "--json", code=1)
+    bad, good = json.loads(done.stdout)
+    assert "is text" in bad["error"]
+    assert good["emotion"] in good["probabilities"]
+    assert "is text" in done.stderr
+
+
+def test_names_with_blanks_quotes_and_foreign_letters_are_predicted(run, bundle, tmp_path):
+    names = ["a b.wav", "it's.wav", "ä\u200c漢.wav"]
+    for name in names:
+        audio.write(tmp_path / name, np.random.default_rng(0).normal(size=16000).astype(np.float32) / 20, 16000)
+    said = json.loads(run("predict", tmp_path, "-m", "b", "--json").stdout)
+    assert sorted(document["path"] for document in said) == sorted(str(tmp_path / name) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["index"], "no corpus is named; say which with -n NAME"),
+        (["index", "-n", "iemocap"], "corpus 'iemocap' is unknown; use one of emovo"),
+        (["index", "-n", "emodb", "-d", "nowhere"], "nowhere is not a folder; expected the one that holds emodb"),
+        (["index", "-n", "emodb", "-o", "table.txt"], "does not end in .csv"),
+        (["train"], "no corpus is named"),
+        (["train", "-n", "emodb", "--recipe", "best"], "recipe 'best' is unknown; use one of paper, original-2021"),
+        (["train", "-n", "emodb", "--epochs", "many"], "Invalid value for '--epochs'"),
+        (["train", "-n", "emodb", "--epochs", "0"], "epochs is 0; expected 1 or more"),
+        (["train", "-p", "nowhere.csv"], "nowhere.csv does not exist"),
+        (["evaluate", "-n", "emodb", "--protocol", "kfold"], "protocol 'kfold' is unknown; use one of random"),
+        (["evaluate", "-n", "emodb", "--folds", "99"], "99 folds of"),
+        (["evaluate", "-n", "emodb", "--protocol", "loso", "--test-on", "tess"], "--test-on goes with the protocol"),
+        (["predict", "a.wav"], "Missing option '-m'"),
+        (["predict", "-m", "nowhere", "a.wav"], "nowhere is not a bundle"),
+        (["predict", "-m", "nowhere"], "no recording is named"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_exit_2(run, words, message):
+    assert message in user_error(run(*words, code=2))
+
+
+def test_a_table_of_another_corpus_is_refused(run, bundle):
+    assert "mine.csv is a table of emodb, not of ravdess" in user_error(
+        run("train", "-d", "ravdess", "-p", "mine.csv", code=2)
+    )
+
+
+def test_a_profile_that_is_none_is_refused(run):
+    assert "SERLIB_PROFILE is 'huge'" in user_error(run(code=2, SERLIB_PROFILE="huge"))
+
+
+def test_synthetic_writes_all_corpora(run, tmp_path):
+    folders = run("synthetic", "-o", tmp_path).stdout.split()
+    assert len(folders) == 7
+    assert {folder.name for folder in tmp_path.iterdir()} >= {
+        "EMOVO",
+        "EMODB",
+        "TESS",
+        "SAVEE",
+        "RAVDESS",
+        "CREMA-D",
+        "ShEMO",
+    }
+
+
+@pytest.mark.corpus
+@pytest.mark.slow
+def test_the_main_job_runs_on_real_speech(run, tmp_path):
+    folder = real("emodb")
+    environment = {"SERLIB_PROFILE": "full", "SERLIB_DATA": str(REAL), "SERLIB_CACHE": str(tmp_path)}
+    said = json.loads(run("index", "-n", "emodb", "--json", **environment).stdout)
+    assert (said["n_utterances"], said["n_speakers"], said["problems"]) == (535, 10, [])
+    said = json.loads(run("train", "-n", "emodb", "--json", **environment).stdout)
+    assert said["epochs"] == 500
+    assert said["accuracy"] > 0.65  # the original's own code reaches 0.79 on one split
+    wav = folder / "wav" / "03a01Fa.wav"
+    (heard,) = json.loads(run("predict", wav, "-m", said["bundle"], "--json", **environment).stdout)
+    assert sum(heard["probabilities"].values()) == pytest.approx(1, abs=1e-3)

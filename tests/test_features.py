@@ -1,0 +1,148 @@
+import dataclasses
+
+import librosa
+import numpy as np
+import pytest
+from conftest import real
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from serlib import audio, corpora, features, index, synthetic
+from serlib.settings import RECIPES
+
+RECIPE_NAMES = list(RECIPES)
+
+
+def librosas(signal, f):
+    return librosa.feature.mfcc(
+        y=signal, sr=f.sr, n_mfcc=f.n_mfcc, n_fft=f.n_fft, win_length=f.win_length, hop_length=f.hop_length,
+        n_mels=f.n_mels, window="hann", center=True, pad_mode="constant", power=2.0, htk=False, norm="ortho",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.parametrize("emotion", ["anger", "sadness"])
+def test_mfccs_equal_librosas_on_synthetic_speech(name, emotion):
+    f = RECIPES[name].features
+    signal = synthetic.speech(emotion, "anyone", gender="female", sr=f.sr)
+    ours, theirs = features.mfcc(signal, f.sr, features=f), librosas(signal, f)
+    assert ours.shape == theirs.shape == (50, 1 + len(signal) // f.hop_length)
+    assert np.abs(ours - theirs).max() < 1e-3
+    mean = features.mean_mfcc(signal, f.sr, features=f)
+    assert mean.dtype == np.float32
+    assert np.abs(mean - theirs.astype(np.float64).mean(axis=1)).max() < 1e-3
+
+
+@pytest.mark.corpus
+@pytest.mark.parametrize("name", RECIPE_NAMES)
+@pytest.mark.parametrize("corpus", ["emodb", "ravdess", "crema-d", "tess"])
+def test_mfccs_equal_librosas_on_real_speech(name, corpus):
+    f, files = RECIPES[name].features, sorted(real(corpus).rglob("*.wav"))
+    for file in files[:: len(files) // 12]:
+        signal = audio.load(file, f.sr)
+        assert np.abs(features.mfcc(signal, f.sr, features=f) - librosas(signal, f)).max() < 1e-3, file
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"win_length": 400}, {"n_fft": 1024, "win_length": 600}, {"hop_length": 100}, {"n_mels": 40, "n_mfcc": 13}],
+)
+def test_mfccs_equal_librosas_with_other_settings(change):
+    f = dataclasses.replace(RECIPES["paper"].features, **change)
+    signal = synthetic.speech("happiness", "anyone", gender="male", sr=f.sr)
+    assert np.abs(features.mfcc(signal, f.sr, features=f) - librosas(signal, f)).max() < 1e-3
+
+
+@pytest.mark.parametrize(("sr", "n_fft", "n_mels"), [(22050, 512, 128), (22050, 2048, 128), (16000, 400, 40)])
+def test_mel_bands_equal_librosas(sr, n_fft, n_mels):
+    expected = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels)
+    np.testing.assert_allclose(features.mel_bands(sr, n_fft, n_mels), expected, atol=1e-7)
+
+
+@settings(max_examples=30, deadline=None)
+@given(n_samples=st.integers(1, 3000), level=st.floats(0, 1, width=32), seed=st.integers(0, 99))
+def test_any_signal_however_short_gives_finite_features(n_samples, level, seed):
+    signal = (level * np.random.default_rng(seed).uniform(-1, 1, n_samples)).astype(np.float32)
+    f = RECIPES["paper"].features
+    mean = features.mean_mfcc(signal, f.sr, features=f)
+    assert mean.shape == (50,)
+    assert np.isfinite(mean).all()
+
+
+def test_silence_is_the_floor_of_the_scale():
+    f = RECIPES["paper"].features
+    np.testing.assert_allclose(features.mel_db(np.zeros(1000, np.float32), f.sr, features=f), -100, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("signal", "sr", "message"),
+    [
+        (np.zeros(100, np.float32), 16000, "the signal has 16000 Hz, the recipe 22050 Hz"),
+        (np.zeros(0, np.float32), 22050, r"shape \(0,\); expected \(n_samples,\)"),
+        (np.zeros((2, 9), np.float32), 22050, r"shape \(2, 9\)"),
+        (np.full(9, np.inf, np.float32), 22050, "not finite"),
+    ],
+)
+def test_signals_that_are_none_are_refused(signal, sr, message):
+    with pytest.raises(ValueError, match=message):
+        features.mfcc(signal, sr, features=RECIPES["paper"].features)
+
+
+@pytest.fixture
+def table(workplace, wavs):
+    return index.scan(wavs("wav/03a01Fa.wav", "wav/03a01Nc.wav", "wav/08a01Wa.wav"), "emodb")
+
+
+def test_rows_are_vectors_in_the_tables_order(table):
+    f = RECIPES["paper"].features
+    X = features.extract(table, features=f)
+    assert X.shape == (3, 50)
+    assert X.dtype == np.float32
+    root = index.root_of(table)
+    for vector, path in zip(X, table["path"], strict=True):
+        np.testing.assert_array_equal(vector, features.from_file(root / path, features=f))
+    np.testing.assert_array_equal(features.extract(table[::-1], features=f), X[::-1])
+
+
+def test_what_was_computed_is_not_computed_again(table, monkeypatch):
+    f = RECIPES["paper"].features
+    first = features.extract(table, features=f)
+    with monkeypatch.context() as patch:
+        patch.setattr(features, "from_file", lambda *_, **__: pytest.fail("computed again"))
+        np.testing.assert_array_equal(features.extract(table, features=f), first)
+    other = dataclasses.replace(f, n_mfcc=13)
+    assert features.extract(table, features=other).shape == (3, 13)
+
+
+def test_a_damaged_cache_is_computed_anew(table, workplace):
+    f = RECIPES["paper"].features
+    first = features.extract(table, features=f)
+    (cache,) = (workplace / "build" / "tiny" / "cache").rglob("*.npz")
+    cache.write_bytes(cache.read_bytes()[:100])
+    np.testing.assert_array_equal(features.extract(table, features=f), first)
+
+
+def test_a_changed_or_missing_recording_is_refused(table):
+    f, root = RECIPES["paper"].features, index.root_of(table)
+    features.extract(table, features=f)
+    other = (root / "wav" / "08a01Wa.wav").read_bytes()
+    (root / "wav" / "03a01Fa.wav").write_bytes(other)
+    with pytest.raises(ValueError, match="03a01Fa.wav is not the file that was indexed"):
+        features.extract(table, features=f)
+    (root / "wav" / "03a01Fa.wav").unlink()
+    with pytest.raises(FileNotFoundError, match=r"03a01Fa.wav is gone; .*Index it again"):
+        features.extract(table, features=f)
+
+
+def test_a_moved_corpus_is_found_by_its_root(table, tmp_path):
+    f, root = RECIPES["paper"].features, index.root_of(table)
+    first = features.extract(table, features=f)
+    moved = root.rename(tmp_path / "moved")
+    np.testing.assert_array_equal(features.extract(table, features=f, root=moved), first)
+
+
+def test_every_corpus_whatever_its_rate_and_channels_gives_vectors(made, workplace):
+    for name in corpora.NAMES:
+        X = features.extract(index.scan(made[name], name)[:5], features=RECIPES["paper"].features)
+        assert X.shape == (5, 50)
+        assert np.isfinite(X).all()

@@ -1,0 +1,167 @@
+import json
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_hex
+
+from serlib import audio, corpora, evaluate, features, figures, index, labels, model, split
+from serlib.settings import RECIPES
+
+matplotlib.use("Agg")
+F = RECIPES["paper"].features
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def predictions(emodb):
+    """What a model might say of synthetic EMODB."""
+    emotions, rng = corpora.get("emodb").emotions, np.random.default_rng(0)
+    scored = emodb[["utterance", "corpus", "speaker"]].assign(
+        recipe="paper", protocol="loso", seed=42, fold=0, y_true=emodb["emotion"]
+    )
+    return evaluate.table_of(scored, rng.dirichlet(np.ones(len(emotions)), len(emodb)), emotions)
+
+
+def texts(ax):
+    return [text.get_text() for text in ax.texts]
+
+
+def test_emotions_keep_their_colours_and_counts():
+    counts = pd.DataFrame({"sadness": [3, 0], "anger": [1, 4]}, index=["emodb", "crema-d"])
+    ax = figures.draw_emotions(counts)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["EMODB", "CREMA-D"]
+    handles, names = ax.get_legend_handles_labels()
+    assert names == ["anger", "sadness"]
+    assert [to_hex(handle[0].get_facecolor()).upper() for handle in handles] == [labels.COLOURS[n] for n in names]
+    assert [bar.get_width() for bar in handles[1]] == [0.75, 0]
+
+
+def test_speakers_are_counted_by_gender():
+    table = pd.DataFrame({"corpus": ["emodb"] * 3, "gender": ["female", "male", "male"]})
+    ax = figures.draw_speakers(table)
+    assert {c.get_label(): c[0].get_width() for c in ax.containers} == {"female": 1, "male": 2}
+
+
+def test_mfcc_is_drawn_over_its_own_time():
+    signal = np.random.default_rng(0).normal(size=F.sr).astype(np.float32) / 10
+    ax = figures.draw_mfcc(features.mfcc(signal, F.sr, features=F), features=F)
+    (mesh,) = ax.collections
+    assert mesh.get_array().shape == (50, 1 + F.sr // F.hop_length)
+    assert ax.get_xlabel() == "time (s)"
+    assert 0.95 < ax.get_xlim()[1] < 1.05
+
+
+def test_three_emotions_share_their_scales(emodb):
+    chosen = figures.same_sentence(emodb, ("neutral", "sadness", "happiness"))
+    assert list(chosen["emotion"]) == ["neutral", "sadness", "happiness"]
+    assert len(set(chosen["speaker"])) == 1
+    heard = []
+    for row in chosen.itertuples():
+        signal = audio.load(index.root_of(emodb) / row.path, F.sr)
+        heard.append((row.emotion, signal, features.mfcc(signal, F.sr, features=F)))
+    figure = figures.draw_emotions_as_mfcc(heard, features=F)
+    above, below = figure.axes[:3], figure.axes[3:6]
+    assert [ax.get_title() for ax in above] == ["neutral", "sadness", "happiness"]
+    assert len({ax.get_ylim() for ax in above}) == 1
+    assert len({ax.collections[0].get_clim() for ax in below}) == 1
+
+
+def test_a_split_shows_who_is_on_both_sides(emodb):
+    n = emodb["speaker"].nunique()
+    assert figures.draw_split(split.random(emodb)).get_title() == f"random: {n} of {n} speakers on both sides"
+    assert figures.draw_split(split.loso(emodb)).get_title() == f"loso: 0 of {n} speakers on both sides"
+
+
+def test_the_parts_add_up(emodb):
+    parts = index.parts(emodb)
+    ax = figures.draw_parts(parts)
+    train, test = ax.containers
+    assert [bar.get_height() for bar in train] == list(parts["train"][:-1])
+    assert [bar.get_height() for bar in test] == list(parts["test"][:-1])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_architecture_is_the_networks_own(name):
+    network = model.build(RECIPES[name], 7)
+    ax = figures.draw_architecture(network)
+    drawn = texts(ax)
+    for layer in network.layers:
+        assert " × ".join(map(str, layer.output.shape[1:])) in drawn
+        assert f"{layer.count_params():,}" in drawn or not layer.count_params()
+    assert f"{network.count_params():,} parameters" in ax.get_title()
+
+
+def test_learning_curves_show_every_fold():
+    history = pd.DataFrame({"fold": [0, 0, 1, 1], "epoch": [1, 2, 1, 2]}).assign(
+        loss=1.0, accuracy=0.5, val_loss=1.1, val_accuracy=0.4
+    )
+    left, right = figures.draw_history(history)
+    assert (len(left.lines), len(right.lines)) == (4, 4)
+    assert (left.get_ylabel(), right.get_ylabel()) == ("loss", "accuracy")
+
+
+def test_the_confusion_matrix_shows_counts_score_protocol_and_chance(predictions):
+    ax = figures.draw_confusion(predictions)
+    counts = evaluate.confusion(predictions)
+    assert texts(ax) == [str(n) for n in counts.to_numpy().ravel()]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(counts.index)
+    assert ax.get_title() == f"EMODB, loso: UAR {evaluate.uar(predictions):.2f} (chance 0.14)"
+
+
+def test_recalls_show_chance_and_uar(predictions):
+    ax = figures.draw_recalls(predictions)
+    assert [line.get_ydata()[0] for line in ax.lines] == pytest.approx([evaluate.uar(predictions), 1 / 7], abs=1e-4)
+
+
+def test_scores_are_compared_with_chance_and_interval(predictions):
+    summary = evaluate.summary(predictions)
+    ax = figures.draw_scores([summary, {**summary, "protocol": "random", "uar_ci95": None}])
+    assert f"{summary['uar']:.2f}" in texts(ax)
+    assert "chance" in [text.get_text() for text in ax.get_legend().get_texts()]
+    assert len(ax.containers) == 3  # two bars and one interval
+
+
+def test_probabilities_are_drawn_with_chance():
+    ax = figures.draw_probabilities({"anger": 0.7, "fear": 0.3})
+    assert [bar.get_width() for bar in ax.patches] == [0.7, 0.3]
+    assert ax.lines[0].get_xdata()[0] == 0.5
+
+
+def test_durations_have_a_box_per_corpus(emodb):
+    ax = figures.draw_durations(emodb)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["EMODB"]
+    assert ax.get_xlabel() == "duration (s)"
+
+
+def test_mean_mfccs_are_lines_without_the_level():
+    ax = figures.draw_mean_mfcc({"anger": np.arange(50.0)})
+    assert ax.lines[0].get_xdata().tolist() == list(range(1, 50))
+
+
+def test_a_saved_figure_is_the_same_bytes_twice_and_says_what_it_is(tmp_path):
+    about = {"corpus": "emodb", "protocol": "random", "recipe": "paper", "seed": 42, "synthetic": True}
+    saved = []
+    for name in ("a.png", "b.png"):
+        ax = figures.draw_probabilities({"anger": 0.7, "fear": 0.3})
+        saved.append(figures.save(ax.figure, tmp_path / name, about=about).read_bytes())
+        assert [text.get_text() for text in ax.figure.texts] == ["synthetic speech"]
+    assert saved[0] == saved[1]
+    sidecar = json.loads((tmp_path / "a.json").read_text())
+    assert sidecar.items() > about.items()
+    assert "serlib" in sidecar["versions"]
+
+
+@pytest.mark.slow
+def test_every_figure_of_the_readme_is_drawn(workplace, monkeypatch):
+    monkeypatch.setattr(evaluate, "SYNTHETIC_EPOCHS", 2)
+    drawn = {file.name for file in figures.readme(workplace / "figures")}
+    assert drawn == {"corpora.png", "mfcc.png", "split.png", "architecture.png", "learning-curves.png", "confusion.png"}
+    assert all((workplace / "figures" / name).with_suffix(".json").is_file() for name in drawn)

@@ -1,0 +1,200 @@
+import dataclasses
+import json
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from serlib import model
+from serlib.settings import RECIPES
+
+PAPER = RECIPES["paper"]
+EMOTIONS = ("anger", "fear", "neutral")
+SHORT = dataclasses.replace(PAPER, training=dataclasses.replace(PAPER.training, epochs=3))
+
+
+@pytest.fixture(scope="module")
+def learnable():
+    """Vectors whose emotion can be learned: X (90, 50), y."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(EMOTIONS, 30)
+    X = rng.normal(size=(90, 50)).astype(np.float32)
+    X[:, :3] += 4 * (y[:, None] == np.array(EMOTIONS))
+    return 10 * X, y
+
+
+@pytest.mark.parametrize("n_emotions", [2, 7, 8])
+def test_paper_has_the_published_layers(n_emotions):
+    network = model.build(PAPER, n_emotions)
+    shapes = [network.input_shape[1:]] + [layer.output.shape[1:] for layer in network.layers]
+    assert shapes == [
+        *((50, 1), (50, 8), (50, 16), (25, 16), (25, 32), (13, 32), (13, 32)),  # the last is dropout
+        *((416,), (128,), (n_emotions,)),
+    ]
+    assert network.count_params() == 48 + 656 + 2592 + (416 + 1) * 128 + (128 + 1) * n_emotions
+    config = network.get_layer("conv_1").get_config()
+    assert (config["activation"], config["strides"], config["padding"]) == ("relu", (1,), "same")
+    assert isinstance(network.optimizer, keras.optimizers.Adam)
+    assert float(network.optimizer.learning_rate) == pytest.approx(1e-4)
+
+
+def test_original_2021_has_as_many_parameters_as_the_published_model():
+    assert model.build(RECIPES["original-2021"], 7).count_params() == 53479
+    assert model.build(RECIPES["original-2021"], 6).count_params() == 53350
+
+
+def reference_history(recipe, X, y, n_steps_epochs):
+    """Let Keras's own fit take the same steps: same weights, same order of batches."""
+    network = model.build(recipe, len(EMOTIONS), seed=1)
+    Y = np.eye(3, dtype=np.float32)[[EMOTIONS.index(emotion) for emotion in y]]
+    rng, losses = np.random.default_rng(1), []
+    for _ in range(n_steps_epochs):
+        order = rng.permutation(len(X)) if recipe.training.shuffle else np.arange(len(X))
+        done = network.fit(X[order][..., None], Y[order], batch_size=32, epochs=1, shuffle=False, verbose=0)
+        losses.append((done.history["loss"][0], done.history["accuracy"][0]))
+    return network, np.array(losses)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_loop_takes_the_steps_of_keras_fit(learnable, name):
+    X, y = learnable
+    recipe = dataclasses.replace(RECIPES[name], model=dataclasses.replace(RECIPES[name].model, dropout=0.0))
+    n_epochs = 34  # of three batches: a hundred steps
+    expected_network, expected = reference_history(recipe, X, y, n_epochs)
+    network, history = model.fit(recipe, X, y, emotions=EMOTIONS, epochs=n_epochs, seed=1)
+    np.testing.assert_allclose(history["loss"], expected[:, 0], atol=1e-4)
+    np.testing.assert_allclose(history["accuracy"], expected[:, 1], atol=1e-6)
+    for ours, theirs in zip(network.weights, expected_network.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_validation_is_scored_as_keras_evaluates(learnable):
+    X, y = learnable
+    network, history = model.fit(SHORT, X[::2], y[::2], emotions=EMOTIONS, validation=(X[1::2], y[1::2]))
+    Y = np.eye(3)[[EMOTIONS.index(emotion) for emotion in y[1::2]]]
+    loss, accuracy = network.evaluate(X[1::2][..., None], Y, verbose=0)
+    assert history["val_loss"].iloc[-1] == pytest.approx(loss, abs=1e-5)
+    assert history["val_accuracy"].iloc[-1] == pytest.approx(accuracy, abs=1e-6)
+
+
+def test_the_same_seed_gives_the_same_model_and_another_another(learnable):
+    X, y = learnable
+    weights = [
+        np.concatenate([np.ravel(w) for w in model.fit(SHORT, X, y, emotions=EMOTIONS, seed=seed)[0].get_weights()])
+        for seed in (5, 5, 6)
+    ]
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert np.abs(weights[0] - weights[2]).max() > 0.01
+
+
+def test_something_is_learned(learnable):
+    X, y = learnable
+    network, history = model.fit(PAPER, X, y, emotions=EMOTIONS, epochs=60)
+    assert list(history["epoch"]) == list(range(1, 61))
+    assert history["loss"].iloc[-1] < history["loss"].iloc[0] / 3
+    said = model.probabilities(network, X)
+    np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
+    assert (np.array(EMOTIONS)[said.argmax(axis=1)] == y).mean() > 0.9
+
+
+def test_what_cannot_be_trained_on_is_refused(learnable):
+    X, y = learnable
+    with pytest.raises(ValueError, match=r"emotions \['neutral'\] are no outputs of this model; expected anger, fear"):
+        model.fit(SHORT, X, y, emotions=EMOTIONS[:2])
+    with pytest.raises(ValueError, match="no utterance to train on"):
+        model.fit(SHORT, X[:0], y[:0], emotions=EMOTIONS)
+
+
+@pytest.fixture
+def contract():
+    return model.Bundle(
+        corpus="emodb",
+        synthetic=True,
+        emotions=EMOTIONS,
+        recipe=SHORT,
+        epochs=3,
+        seed=42,
+        split={"protocol": "random", "seed": 42, "n_train": 81, "n_test": 0, "n_validation": 9, "validation": "x"},
+        speakers=("emodb/03",),
+        score={"protocol": "random", "n": 9, "accuracy": 0.5, "uar": 0.4},
+    )
+
+
+@pytest.fixture
+def bundle(learnable, contract, tmp_path):
+    """A saved bundle's folder."""
+    network, history = model.fit(SHORT, *learnable, emotions=EMOTIONS)
+    model.save(tmp_path / "models" / "b", network, history, contract)
+    return tmp_path / "models" / "b"
+
+
+def test_a_bundle_carries_everything_and_loads_as_it_was_saved(bundle, learnable, contract):
+    assert sorted(file.name for file in bundle.iterdir()) == [
+        *("MODEL_CARD.md", "bundle.json", "history.csv", "model.keras", "model.onnx"),
+    ]
+    network, read = model.load(bundle)
+    assert dataclasses.replace(read, versions={}, golden={}, onnx_sha256="") == contract
+    assert read.honest is None
+    X, _ = learnable
+    expected, _ = model.fit(SHORT, *learnable, emotions=EMOTIONS)
+    np.testing.assert_array_equal(model.probabilities(network, X), model.probabilities(expected, X))
+    assert list(pd.read_csv(bundle / "history.csv")) == list(model.HISTORY_COLUMNS)
+    card = (bundle / "MODEL_CARD.md").read_text()
+    assert "synthetic speech in the layout of emodb" in card
+    assert "on unseen speakers | not measured yet" in card
+
+
+def test_a_bundle_is_replaced_but_nothing_else_is(bundle, learnable, contract, tmp_path):
+    network, history = model.fit(SHORT, *learnable, emotions=EMOTIONS, seed=1)
+    model.save(bundle, network, history, dataclasses.replace(contract, seed=1))
+    assert model.read_contract(bundle).seed == 1
+    assert [folder.name for folder in bundle.parent.iterdir()] == ["b"]
+    (tmp_path / "thesis").mkdir()
+    with pytest.raises(ValueError, match="thesis exists and is not a bundle; nothing was written"):
+        model.save(tmp_path / "thesis", network, history, contract)
+
+
+def edit(bundle, **changes):
+    file = bundle / "bundle.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 99}, "its format is not 1"),
+        ({"emotions": ["fear", "anger", "neutral"]}, "not in the vocabulary's order"),
+        ({"emotions": ["anger", "fear", "happy"]}, r"\['happy'\]"),
+        ({"recipe": {"name": "paper"}}, "the recipe's settings are not this version's"),
+        ({"unheard_of": 1}, "unheard_of"),
+        ({"onnx_sha256": "0" * 64}, "model.onnx was altered or damaged"),
+        ({"golden": {"wav_base64": "", "probabilities": []}}, "the recording is empty"),
+    ],
+)
+def test_a_damaged_contract_is_refused_with_the_reason(bundle, changes, message):
+    edit(bundle, **changes)
+    with pytest.raises(ValueError, match=message):
+        model.load(bundle)
+
+
+def test_a_contract_that_is_no_json_is_refused(bundle):
+    (bundle / "bundle.json").write_text('{"format": 1,')
+    with pytest.raises(ValueError, match="has a contract that cannot be used"):
+        model.read_contract(bundle)
+
+
+def test_another_feature_recipe_fails_the_self_test(bundle):
+    contract = json.loads((bundle / "bundle.json").read_text())
+    contract["recipe"]["features"]["hop_length"] = 512
+    edit(bundle, recipe=contract["recipe"])
+    with pytest.raises(ValueError, match="the bundle of emodb fails its self-test"):
+        model.load(bundle)
+
+
+def test_a_missing_part_is_named(bundle):
+    (bundle / "model.onnx").unlink()
+    with pytest.raises(ValueError, match=r"model.onnx is missing"):
+        model.read_contract(bundle)
+    with pytest.raises(FileNotFoundError, match=r"nowhere is not a bundle \(no bundle.json\)"):
+        model.read_contract(bundle.parent / "nowhere")

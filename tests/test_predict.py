@@ -1,0 +1,113 @@
+import dataclasses
+import io
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from serlib import audio, corpora, evaluate, features, model, predict, split
+from serlib.settings import RECIPES
+
+
+@pytest.fixture(scope="module")
+def trained(emodb, tmp_path_factory):
+    """A model of synthetic EMODB: network, bundle's folder, index table."""
+    folder = tmp_path_factory.mktemp("models") / "emodb-paper"
+    parts, recipe = split.from_parts(emodb), RECIPES["paper"]
+    X = np.stack(
+        [
+            features.from_file(f"{emodb.attrs['folder']}/{path}", features=recipe.features)
+            for path in parts.table["path"]
+        ]
+    )
+    fold = evaluate.fit_fold(parts, X, recipe=recipe, epochs=5)
+    contract = model.Bundle(
+        corpus="emodb",
+        synthetic=True,
+        emotions=corpora.get("emodb").emotions,
+        recipe=recipe,
+        epochs=5,
+        seed=42,
+        split={"protocol": "random", "seed": 42, "n_train": 1, "n_test": 1, "n_validation": 1, "validation": ""},
+        speakers=(),
+        score={"protocol": "random", "n": 1, "accuracy": 0.5, "uar": 0.5},
+    )
+    model.save(folder, fold.network, fold.history, contract)
+    return fold.network, folder, emodb
+
+
+def test_prediction_says_what_the_trained_network_says(trained):
+    network, bundle, table = trained
+    paths = [f"{table.attrs['folder']}/{path}" for path in table["path"][:12]]
+    said = predict.predict(paths, bundle)
+    X = np.stack([features.from_file(path, features=RECIPES["paper"].features) for path in paths])
+    expected = model.probabilities(network, X)
+    emotions = corpora.get("emodb").emotions
+    np.testing.assert_allclose(said[[f"p_{emotion}" for emotion in emotions]], expected, atol=1e-4)
+    assert list(said["emotion"]) == [emotions[k] for k in expected.argmax(axis=1)]
+    assert list(said["path"]) == paths
+    assert (said["error"] == "").all()
+
+
+def test_a_folder_means_every_recording_in_it(trained):
+    _, bundle, table = trained
+    said = predict.predict(table.attrs["folder"], bundle)
+    assert len(said) == len(table)
+
+
+def test_a_bad_file_does_not_stop_the_others(trained, tmp_path):
+    _, bundle, table = trained
+    (tmp_path / "a.wav").write_text("no sound")
+    good = f"{table.attrs['folder']}/{table['path'][0]}"
+    said = predict.predict([tmp_path / "a.wav", good, tmp_path / "gone.wav"], bundle)
+    assert list(said["error"] == "") == [False, True, False]
+    assert "is text (8 bytes)" in said["error"][0]
+    assert "does not exist" in said["error"][2]
+    assert said["emotion"][1]
+
+
+def test_warnings_reach_the_table(trained, tmp_path):
+    _, bundle, _ = trained
+    audio.write(tmp_path / "silence.wav", np.zeros(16000, np.float32), 16000)
+    (warnings,) = predict.predict(tmp_path / "silence.wav", bundle)["warnings"]
+    assert warnings == ["silent: every sample is zero"]
+
+
+def test_a_recording_in_memory_is_heard_like_one_on_disk(trained):
+    _, bundle, table = trained
+    file = f"{table.attrs['folder']}/{table['path'][0]}"
+    predictor = predict.Predictor(bundle)
+    with open(file, "rb") as opened:
+        assert predictor.hear(io.BytesIO(opened.read())) == predictor.hear(file)
+    heard = predictor.hear(file)
+    assert list(heard) == ["emotion", "probabilities", "warnings"]
+    assert sum(heard["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert max(heard["probabilities"], key=heard["probabilities"].get) == heard["emotion"]
+
+
+def test_a_bundle_that_fails_its_self_test_is_refused(trained, tmp_path):
+    _, bundle, _ = trained
+    contract = model.read_contract(bundle)
+    said = list(reversed(contract.golden["probabilities"]))
+    for file in bundle.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    model.write_contract(tmp_path, dataclasses.replace(contract, golden={**contract.golden, "probabilities": said}))
+    with pytest.raises(ValueError, match="fails its self-test"):
+        predict.Predictor(tmp_path)
+
+
+def test_an_empty_folder_is_refused(trained, tmp_path):
+    with pytest.raises(FileNotFoundError, match="holds no sound file"):
+        predict.predict(tmp_path, trained[1])
+
+
+def test_prediction_needs_no_tensorflow_and_no_numba(trained):
+    _, bundle, table = trained
+    code = (
+        "import sys; from serlib import predict; predict.predict(sys.argv[1], sys.argv[2]);"
+        "print(sorted({'tensorflow', 'keras', 'numba', 'librosa'} & set(sys.modules)))"
+    )
+    file = f"{table.attrs['folder']}/{table['path'][0]}"
+    done = subprocess.run([sys.executable, "-c", code, file, str(bundle)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
