@@ -179,7 +179,7 @@ def train(
     """Fit a model on a corpus's training part, score it on the test part, save it as a bundle."""
     chosen = settings.recipe(recipe)
     table, folder = _indexed(name, csv, data)
-    from . import evaluate, features, labels, model, split
+    from . import evaluate, features, model, split
 
     started = time.perf_counter()
     corpus, epochs = table["corpus"].iloc[0], evaluate.epochs_for(table, chosen, epochs)
@@ -188,25 +188,7 @@ def train(
     fold = evaluate.fit_fold(parts, X, recipe=chosen, epochs=epochs, seed=seed, progress=True)
     summary = evaluate.summary(fold.predictions)
     bundle = output or settings.current().models / f"{corpus}-{recipe}"
-    trained_on = parts.table[parts.table["fold"] != 0]
-    contract = model.Bundle(
-        corpus=corpus,
-        synthetic=bool(table.attrs.get("synthetic")),
-        emotions=labels.ordered(parts.table["emotion"]),
-        recipe=chosen,
-        epochs=epochs,
-        seed=seed,
-        split={
-            "protocol": parts.protocol,
-            "seed": parts.seed,
-            "n_train": fold.n_train,
-            "n_test": len(fold.predictions),
-            "n_validation": fold.n_validation,
-            "validation": fold.validation,
-        },
-        speakers=tuple(sorted(trained_on["speaker"].unique())),
-        score={key: summary[key] for key in ("protocol", "n", "accuracy", "uar")},
-    )
+    contract = evaluate.contract(fold, parts, recipe=chosen)
     model.save(bundle, fold.network, fold.history, contract)
     files = _training_figures(bundle, contract, fold, curves, matrix)
     document = {
@@ -274,10 +256,13 @@ def evaluate_command(
     if test_on and protocol != "cross-corpus":
         raise ValueError(f"--test-on goes with the protocol cross-corpus, not {protocol}; leave one of them out")
     table, folder = _indexed(name, csv, data)
-    from . import evaluate
+    from . import evaluate, model
 
     corpus, roots, test_table = table["corpus"].iloc[0], {table["corpus"].iloc[0]: folder}, None
-    bundle = _bundle_to_tell(into, corpus, recipe, protocol)
+    epochs = evaluate.epochs_for(table, chosen, epochs)
+    if into is not None:  # before any work
+        bundle = model.read_contract(into)
+        evaluate.refuse_to_tell(bundle, corpus=corpus, recipe=chosen, epochs=epochs, protocol=protocol)
     if test_on:
         test_table, roots[corpora.get(test_on).id] = _indexed(test_on, None)
     result = evaluate.run(
@@ -296,8 +281,8 @@ def evaluate_command(
     kept_as = f"{protocol}-{summary['corpus']}" if test_on else protocol
     file = output or evaluate.result_file(corpus, recipe, kept_as, seed)
     evaluate.write(result, file)
-    if bundle is not None:
-        _tell(into, bundle, summary)
+    if into is not None:
+        evaluate.tell(into, result)
     if as_json:
         _print_json(summary)
         return
@@ -313,35 +298,6 @@ def evaluate_command(
     print(f"UAR {summary['uar']:.3f} ({spread}), chance {summary['chance']:.3f}")
     print(f"accuracy {summary['accuracy']:.3f}; {summary['n']} utterances")
     print(file)
-
-
-def _bundle_to_tell(into, corpus, recipe, protocol):
-    """Check, before any work, that a score of this kind may be written into the bundle."""
-    if into is None:
-        return None
-    from . import model
-
-    bundle = model.read_contract(into)
-    if (bundle.corpus, bundle.recipe.name) != (corpus, recipe):
-        raise ValueError(
-            f"{into} is of {bundle.corpus}, {bundle.recipe.name}; the evaluation of {corpus}, {recipe}. Make them agree"
-        )
-    if protocol not in ("speakers", "loso"):
-        raise ValueError(
-            f"{protocol} does not keep speakers apart; only 'speakers' and 'loso' may be written into a bundle"
-        )
-    return bundle
-
-
-def _tell(folder, bundle, summary):
-    import dataclasses
-
-    from . import model
-
-    honest = {
-        key: summary[key] for key in ("protocol", "n", "n_folds", "seed", "accuracy", "uar", "uar_ci95", "per_emotion")
-    }
-    model.write_contract(folder, dataclasses.replace(bundle, honest=honest))
 
 
 @app.command()

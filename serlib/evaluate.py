@@ -5,6 +5,7 @@ A predictions table has a row per scored utterance: ``utterance``, ``corpus``, `
 widget reads this table. Predictions of all folds are pooled before a metric is taken.
 """
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -135,6 +136,99 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, progress=False
     return Fold(network, history.assign(fold=fold), predictions, source, int((~held_out).sum()), len(validation[1]))
 
 
+def contract(fold, split, *, recipe):
+    """Write the contract of a fold's model, for `model.save`.
+
+    Parameters
+    ----------
+    fold : Fold
+        As `fit_fold` returned it.
+    split : Split
+        What it was made from.
+    recipe : Recipe
+
+    Returns
+    -------
+    model.Bundle
+    """
+    scored, number = summary(fold.predictions), fold.predictions["fold"].iloc[0]
+    train = split.table[split.table["fold"] != number]
+    return model.Bundle(
+        corpus=str(train["corpus"].iloc[0]),
+        synthetic=bool(split.table.attrs.get("synthetic")),
+        emotions=emotions_of(fold.predictions),
+        recipe=recipe,
+        epochs=len(fold.history),
+        seed=scored["seed"],
+        split={
+            "protocol": split.protocol,
+            "seed": split.seed,
+            "n_train": fold.n_train,
+            "n_test": scored["n"],
+            "n_validation": fold.n_validation,
+            "validation": fold.validation,
+        },
+        speakers=tuple(sorted(set(train["speaker"]))),
+        score={key: scored[key] for key in ("protocol", "n", "accuracy", "uar")},
+    )
+
+
+def refuse_to_tell(bundle, *, corpus, recipe, epochs, protocol):
+    """Raise unless a score is one on unseen speakers, of a bundle's own corpus, recipe and epochs.
+
+    Parameters
+    ----------
+    bundle : model.Bundle
+    corpus : str
+        The corpus id that is evaluated.
+    recipe : Recipe
+    epochs : int
+    protocol : str
+
+    Raises
+    ------
+    ValueError
+    """
+    if protocol not in ("speakers", "loso"):
+        raise ValueError(
+            f"{protocol} does not keep speakers apart; a bundle is told scores of 'speakers' or 'loso' only"
+        )
+    has, wants = (bundle.corpus, bundle.recipe, bundle.epochs), (corpus, recipe, epochs)
+    if has != wants:
+        names = [f"{c}, {r.name}, {e} epochs" for c, r, e in (has, wants)]
+        what = f"is of {names[0]}; the evaluation is of {names[1]}"
+        raise ValueError(f"the bundle {what}: they must agree in every setting. Train it again, or evaluate the same")
+
+
+def tell(folder, result):
+    """Write a score on unseen speakers into a bundle, and its card.
+
+    Parameters
+    ----------
+    folder : path-like
+        The bundle's.
+    result : Result
+        Of ``speakers`` or ``loso``, the bundle's own corpus, recipe and epochs.
+
+    Returns
+    -------
+    model.Bundle
+        With ``honest``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no bundle, it is damaged, or the result is not of its kind.
+    """
+    bundle, scored, about = model.read_contract(folder), summary(result.predictions), result.about
+    recipe = settings.Recipe.from_dict(about["settings"])
+    refuse_to_tell(bundle, corpus=scored["corpus"], recipe=recipe, epochs=about["epochs"], protocol=scored["protocol"])
+    keys = ("protocol", "n", "n_folds", "seed", "accuracy", "uar", "uar_ci95", "per_emotion")
+    bundle = dataclasses.replace(bundle, honest={key: scored[key] for key in keys})
+    model.write_contract(folder, bundle)
+    return bundle
+
+
 def table_of(scored, probabilities, emotions):
     """Put probabilities beside the rows they belong to.
 
@@ -232,6 +326,7 @@ def run(
     result = cross_validate(split, X, recipe=recipe, epochs=epochs, seed=seed, n_jobs=n_jobs)
     about = {
         "trained_on": table["corpus"].iloc[0],
+        "settings": recipe.to_dict(),
         "synthetic": bool(table.attrs.get("synthetic")),
         "labels": table.attrs.get("labels"),
         "dropped": table.attrs.get("dropped", []),
@@ -267,20 +362,24 @@ def obtain(corpus, *, protocol, recipe, seed=SEED, n_jobs=None):
     protocol : str
         ``random``, ``speakers`` or ``loso``.
     recipe : Recipe
-    seed, n_jobs
-        As `run` takes them.
+    seed : int
+        Draws weights, batches, folds, and, for ``random``, the test part.
+    n_jobs : int, optional
+        As `run` takes it.
 
     Returns
     -------
     Result
     """
-    table = index.load(corpus)
+    table = index.redraw(index.load(corpus), seed=seed)
     file = result_file(table["corpus"].iloc[0], recipe.name, protocol, seed)
-    wanted = {"split": fingerprint(splitting.make(table, protocol, seed=seed)), "epochs": epochs_for(table, recipe)}
-    if file.is_file():
-        stored = read(file)
-        if all(stored.about.get(name) == value for name, value in wanted.items()):
-            return stored
+    wanted = {
+        "split": fingerprint(splitting.make(table, protocol, seed=seed)),
+        "epochs": epochs_for(table, recipe),
+        "settings": json.loads(json.dumps(recipe.to_dict())),
+    }
+    if file.is_file() and (stored := read(file)).about.items() >= wanted.items():
+        return stored
     write(run(table, protocol=protocol, recipe=recipe, seed=seed, n_jobs=n_jobs), file)
     return read(file)
 
@@ -418,8 +517,8 @@ def summary(predictions):
         "n_folds": int(predictions["fold"].nunique()),
         "accuracy": round(accuracy(predictions), 4),
         "uar": round(uar(predictions), 4),
-        "uar_ci95": interval and [round(limit, 4) for limit in interval],
-        "per_emotion": {emotion: None if np.isnan(r) else round(r, 4) for emotion, r in recall.items()},
+        "uar_ci95": interval and [round(float(limit), 4) for limit in interval],
+        "per_emotion": {emotion: None if np.isnan(r) else round(float(r), 4) for emotion, r in recall.items()},
         "chance": round(1 / len(recall), 4),
     }
 

@@ -73,6 +73,13 @@ def _despine(ax):
     return ax
 
 
+def _ink(colour):
+    """Return black or white, whichever is easier to read on a colour (relative luminance as WCAG 2.1 defines it)."""
+    rgb = np.array(mpl.colors.to_rgb(colour))
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return "black" if linear @ [0.2126, 0.7152, 0.0722] > 0.179 else "white"
+
+
 def _corpus_ticks(names):
     """Return corpora's ids as people write them."""
     return [corpora.get(name).folder for name in names]
@@ -158,7 +165,7 @@ def _stack_shares(counts, colours, ax):
     for name in counts.columns:
         bars = ax.barh(_corpus_ticks(counts.index), share[name], left=left, color=colours[name], label=name)
         texts = [str(n) if s > 0.045 else "" for n, s in zip(counts[name], share[name], strict=True)]
-        ax.bar_label(bars, texts, label_type="center", color="white", fontsize=8)
+        ax.bar_label(bars, texts, label_type="center", color=_ink(colours[name]), fontsize=8)
         left += share[name].to_numpy()
     ax.set(xlim=(0, 1), xlabel="share of the corpus (numbers: utterances)")
     ax.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
@@ -188,9 +195,8 @@ def draw_speakers(speakers, *, ax=None):
     for gender in labels.GENDERS:
         bars = ax.barh(_corpus_ticks(names), counts[gender], left=left, color=GENDER_COLOURS[gender], label=gender)
         room = counts.sum(axis=1).max() * 0.06
-        ax.bar_label(
-            bars, [str(n) if n > room else "" for n in counts[gender]], label_type="center", color="white", fontsize=8
-        )
+        texts = [str(n) if n > room else "" for n in counts[gender]]
+        ax.bar_label(bars, texts, label_type="center", color=_ink(GENDER_COLOURS[gender]), fontsize=8)
         left += counts[gender].to_numpy()
     ax.set(xlabel="speakers")
     ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=5))
@@ -457,7 +463,7 @@ def draw_parts(parts, *, ax=None):
     ax.bar(counts.index, counts["train"], color=colours, label="train")
     ax.bar(counts.index, counts["test"], bottom=counts["train"], color=colours, alpha=0.45, hatch="//", label="test")
     for x, (train, test) in enumerate(zip(counts["train"], counts["test"], strict=True)):
-        ax.text(x, train / 2, str(train), ha="center", va="center", color="white", fontsize=9)
+        ax.text(x, train / 2, str(train), ha="center", va="center", color=_ink(colours[x]), fontsize=9)
         ax.text(x, train + test, str(test), ha="center", va="bottom", fontsize=9)
     grey = [mpl.patches.Patch(facecolor="0.4"), mpl.patches.Patch(facecolor="0.75", hatch="//", edgecolor="white")]
     n_train, n_test = parts.loc["all", "train"], parts.loc["all", "test"]
@@ -524,10 +530,8 @@ def draw_architecture(network, *, ax=None):
             linewidth=0.8,
         )
         ax.add_patch(box)
-        dark = kind in ("Conv1D", "Dense")
-        ax.text(
-            x, 0, " × ".join(map(str, shape)), ha="center", va="center", color="white" if dark else "0.1", fontsize=9
-        )
+        ink = _ink(box.get_facecolor())
+        ax.text(x, 0, " × ".join(map(str, shape)), ha="center", va="center", color=ink, fontsize=9)
         ax.text(x, 0.62, name, ha="center", va="bottom", fontsize=9)
         ax.text(x, -0.62, f"{n_parameters:,}" if n_parameters else "–", ha="center", va="top", fontsize=9, color="0.35")
         if x:

@@ -85,6 +85,7 @@ def scan(path, corpus, *, seed=SEED, keep_flagged=False, progress=False):
     table.attrs = {
         "corpus": passport.id,
         "folder": str(root.resolve()),
+        "listing": listing(root),
         "synthetic": made is not None,
         "protocol": "random",
         "seed": seed,
@@ -95,12 +96,39 @@ def scan(path, corpus, *, seed=SEED, keep_flagged=False, progress=False):
     return table
 
 
+def _sound_files(root):
+    """Return the sound files below a folder, sorted; hidden ones and macOS's resource files are none."""
+    return [
+        file
+        for file in sorted(root.rglob("*"))
+        if file.suffix.lower() in audio.SUFFIXES and not file.name.startswith(".") and "__MACOSX" not in file.parts
+    ]
+
+
+def listing(folder):
+    """Return a hash of what lies below a folder: the sound files' paths, sizes and times of change.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits; a table whose ``attrs["listing"]`` differs is no longer up to date.
+    """
+    lines = []
+    for file in _sound_files(Path(folder)):
+        status = file.stat() if file.exists() else None
+        size, time = (status.st_size, status.st_mtime_ns) if status else (0, 0)  # a link that leads nowhere
+        lines.append(f"{file.relative_to(folder).as_posix()} {size} {time}")
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
 def _find(root, passport):
     """Return [(Parsed, file)], an utterance each, sorted by path, and the problems met."""
     found, doubled, strange = {}, [], []
-    for file in sorted(root.rglob("*")):
-        if "__MACOSX" in file.parts or file.name.startswith(".") or file.suffix.lower() not in audio.SUFFIXES:
-            continue
+    for file in _sound_files(root):
         parsed = passport.parse(file)
         if parsed is None:
             strange.append(file)
@@ -183,6 +211,25 @@ def random_parts(emotions, *, test_size=0.2, seed=SEED):
     drawn = np.random.default_rng(seed).permutation(len(emotions))
     rank = emotions.iloc[drawn].groupby(emotions.iloc[drawn]).cumcount().sort_index()
     return np.where(rank < emotions.map(n_tested), "test", "train")
+
+
+def redraw(table, *, seed):
+    """Draw the random part of an index table anew.
+
+    Parameters
+    ----------
+    table : DataFrame
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        A copy; what was kept out stays out.
+    """
+    drawn, used = table.copy(), table["part"] != ""
+    drawn.loc[used, "part"] = random_parts(table.loc[used, "emotion"], seed=seed)
+    drawn.attrs = {**table.attrs, "protocol": "random", "seed": seed}
+    return drawn
 
 
 def _deviations(table, passport, made, root):
@@ -295,7 +342,7 @@ def read(csv):
 
 
 def load(corpus, *, progress=False):
-    """Return a corpus's index table in the current profile, indexing the corpus first if no table of it is at hand.
+    """Return a corpus's index table in the current profile, indexing the corpus unless the table at hand is up to date.
 
     Parameters
     ----------
@@ -315,12 +362,53 @@ def load(corpus, *, progress=False):
     """
     passport, here = corpora.get(corpus), settings.current()
     folder = corpus_folder(passport.id)
-    csv = here.csv / f"{passport.id}.csv"
-    if csv.is_file() and (table := read(csv)).attrs.get("folder") == str(folder.resolve()):
+    csv, now = here.csv / f"{passport.id}.csv", {"folder": str(folder.resolve()), "listing": listing(folder)}
+    if csv.is_file() and (table := read(csv)).attrs.items() >= now.items():
         return table
     table = scan(folder, passport.id, seed=here.seed, progress=progress)
     write(table, csv)
     return table
+
+
+def at_hand(names=corpora.NAMES):
+    """Index the corpora at hand in the current profile.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The corpora to look for.
+
+    Returns
+    -------
+    tables : dict of str to DataFrame
+        Index tables by corpus id.
+    missing : dict of str to str
+        Why the others could not be indexed, and what to do.
+    """
+    tables, missing = {}, {}
+    for name in names:
+        try:
+            tables[name] = load(name)
+        except (FileNotFoundError, ValueError) as error:
+            missing[name] = str(error)
+    return tables, missing
+
+
+def first_at_hand(preferred="emodb"):
+    """Return the index table of the preferred corpus, or of the first of the others that is at hand.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none; the message says how to get the preferred one.
+    """
+    why = {}
+    for name in (preferred, *corpora.NAMES):
+        tables, missing = at_hand([name])
+        if tables:
+            return tables[name]
+        why |= missing
+    raise FileNotFoundError(f"no corpus is at hand. {why[preferred]}")
 
 
 def corpus_folder(corpus):
@@ -336,7 +424,7 @@ def corpus_folder(corpus):
         return synthetic.write(passport.id, here.data)
     if (folder := corpora.find_folder(here.data, passport.id)) is None:
         raise FileNotFoundError(
-            f"{passport.id}: no folder {passport.folder!r} in {here.data}. {passport.obtain} Or name a folder with -d"
+            f"{passport.id}: no folder {passport.folder!r} in {here.data}. {passport.obtain} Or name its folder"
         )
     return folder
 

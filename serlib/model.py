@@ -184,21 +184,23 @@ def _compiled_steps(tf, network, batch_size):
         is_right = tf.equal(tf.argmax(probabilities, axis=1), tf.argmax(y, axis=1))
         return loss, tf.reduce_mean(tf.cast(is_right, tf.float32))
 
-    @tf.function
+    @tf.function(autograph=False)
     def train_epoch(X, Y, order):
         n_utterances = tf.shape(order)[0]
-        total = tf.zeros(2)
-        for start in tf.range(0, n_utterances, batch_size):
+
+        def step(start, total):
             batch = order[start : start + batch_size]
             x, y = tf.gather(X, batch), tf.gather(Y, batch)
             with tf.GradientTape() as tape:
                 loss, accuracy = scores(x, y, network(x, training=True))
             gradients = tape.gradient(loss, network.trainable_variables)
             network.optimizer.apply(gradients, network.trainable_variables)
-            total += tf.cast(tf.shape(batch)[0], tf.float32) * tf.stack([loss, accuracy])
+            return start + batch_size, total + tf.cast(tf.shape(batch)[0], tf.float32) * tf.stack([loss, accuracy])
+
+        _, total = tf.while_loop(lambda start, _: start < n_utterances, step, (0, tf.zeros(2)), parallel_iterations=1)
         return tf.unstack(total / tf.cast(n_utterances, tf.float32))
 
-    @tf.function
+    @tf.function(autograph=False)
     def evaluate(X, Y):
         return scores(X, Y, network(X, training=False))
 

@@ -207,7 +207,9 @@ def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
         return loso(index)
     if protocol == "cross-corpus":
         if test_index is None:
-            raise ValueError("cross-corpus needs a second corpus to test on; name it with --test-on")
+            raise ValueError(
+                "cross-corpus needs a second corpus to test on; give its index table, in the terminal with --test-on"
+            )
         return cross_corpus(index, test_index)
     raise ValueError(f"protocol {protocol!r} is unknown; use one of {', '.join(PROTOCOLS)}")
 
@@ -282,7 +284,7 @@ def refuse_leaks(train, test, *, same_speakers):
         names = sorted(test.loc[test["content"].isin(both), "utterance"])
         raise ValueError(
             f"train and test share identical recordings {names[:3]} ({len(names)} in all); keep one of each"
-            " (without --keep-flagged, 'python -m serlib index' does)"
+            " (an index made without keeping flagged utterances does)"
         )
 
 

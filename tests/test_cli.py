@@ -143,7 +143,9 @@ def test_the_honest_score_reaches_bundle_and_prediction(run, bundle):
     assert "score on unseen speakers is unknown" in run("predict", "-m", "b", wav).stderr
     refused = run("evaluate", "-p", "mine.csv", "--protocol", "random", "--into", "b", code=2)
     assert "random does not keep speakers apart" in user_error(refused)
-    run("evaluate", "-p", "mine.csv", "--folds", 2, "--epochs", 1, "-o", "q.csv", "--into", "b")
+    other = run("evaluate", "-p", "mine.csv", "--epochs", 1, "--into", "b", code=2)
+    assert "is of emodb, paper, 3 epochs; the evaluation is of emodb, paper, 1 epochs" in user_error(other)
+    run("evaluate", "-p", "mine.csv", "--folds", 2, "--epochs", 3, "-o", "q.csv", "--into", "b")
     assert "on unseen speakers; chance" in run("predict", "-m", "b", wav).stderr
     assert json.loads((run.place / "b" / "bundle.json").read_text())["honest"]["protocol"] == "speakers"
 

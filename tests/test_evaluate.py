@@ -200,6 +200,27 @@ def test_a_stored_result_is_used_until_the_split_changes(workplace, monkeypatch)
         )
     monkeypatch.setattr(evaluate, "SYNTHETIC_EPOCHS", 2)
     assert evaluate.obtain("emodb", protocol="random", recipe=PAPER).about["epochs"] == 2
+    other = dataclasses.replace(PAPER, model=dataclasses.replace(PAPER.model, dropout=0.5))
+    again = evaluate.obtain("emodb", protocol="random", recipe=other)
+    assert again.about["settings"]["model"]["dropout"] == 0.5
+
+
+def test_a_bundle_is_told_only_its_own_score_on_unseen_speakers(emodb, workplace):
+    result = evaluate.run(emodb, protocol="speakers", n_folds=2, recipe=SHORT, epochs=1)
+    random = evaluate.run(emodb, protocol="random", recipe=SHORT, epochs=1)
+    parts = split.from_parts(emodb)
+    X = features.extract(parts.table, features=SHORT.features)
+    for epochs in (1, 2):
+        fold = evaluate.fit_fold(parts, X, recipe=SHORT, epochs=epochs)
+        contract = evaluate.contract(fold, parts, recipe=SHORT)
+        evaluate.model.save(workplace / f"b{epochs}", fold.network, fold.history, contract)
+    told = evaluate.tell(workplace / "b1", result)
+    assert told.honest["uar"] == evaluate.summary(result.predictions)["uar"]
+    assert evaluate.model.read_contract(workplace / "b1") == told
+    with pytest.raises(ValueError, match="random does not keep speakers apart"):
+        evaluate.tell(workplace / "b1", random)
+    with pytest.raises(ValueError, match="is of emodb, paper, 2 epochs; the evaluation is of emodb, paper, 1 epochs"):
+        evaluate.tell(workplace / "b2", result)
 
 
 @pytest.mark.slow
@@ -216,3 +237,15 @@ def test_the_recipe_is_flattered_by_a_random_split_and_not_by_unseen_speakers(co
     chance = 1 / len(corpora.get(corpus).emotions)
     assert np.mean(uars["random"]) - np.mean(uars["speakers"]) > 0.15, uars
     assert min(uars["speakers"]) > chance + 0.05, uars
+
+
+def test_a_contract_says_who_was_trained_on_and_how_it_scored(emodb, features_of):
+    drawn = split.speakers(emodb, n_folds=2)
+    fold = evaluate.fit_fold(drawn, features_of(drawn), 1, recipe=SHORT)
+    contract = evaluate.contract(fold, drawn, recipe=SHORT)
+    tested = drawn.table["fold"] == 1
+    assert set(contract.speakers) == set(drawn.table.loc[~tested, "speaker"])
+    assert contract.split["n_train"] + contract.split["n_validation"] == (~tested).sum()
+    assert contract.score["n"] == contract.split["n_test"] == tested.sum()
+    assert contract.score["protocol"] == "speakers"
+    assert (contract.epochs, contract.synthetic, contract.corpus) == (2, True, "emodb")

@@ -165,3 +165,17 @@ def test_every_figure_of_the_readme_is_drawn(workplace, monkeypatch):
     drawn = {file.name for file in figures.readme(workplace / "figures")}
     assert drawn == {"corpora.png", "mfcc.png", "split.png", "architecture.png", "learning-curves.png", "confusion.png"}
     assert all((workplace / "figures" / name).with_suffix(".json").is_file() for name in drawn)
+
+
+@pytest.mark.parametrize("emotion", labels.EMOTIONS)
+def test_numbers_on_an_emotions_colour_can_be_read(emotion):
+    """Contrast by WCAG 2.1: at least 4.5 to 1."""
+
+    def luminance(colour):
+        rgb = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(colour)]
+        return 0.2126 * rgb[0] + 0.7152 * rgb[1] + 0.0722 * rgb[2]
+
+    counts = pd.DataFrame({emotion: [9]}, index=["emodb"])
+    (text,) = figures.draw_emotions(counts).texts
+    pair = sorted([luminance(text.get_color()), luminance(labels.COLOURS[emotion])])
+    assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5

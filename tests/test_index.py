@@ -245,6 +245,18 @@ def test_a_corpus_is_indexed_once(workplace):
     pd.testing.assert_frame_equal(table, again, check_dtype=False)
 
 
+def test_a_corpus_that_changed_is_indexed_again(workplace, wavs, monkeypatch):
+    folder = wavs("wav/03a01Fa.wav", "wav/03a01Nc.wav", root=workplace / "data" / "EMODB")
+    monkeypatch.setenv("SERLIB_PROFILE", "full")
+    monkeypatch.setenv("SERLIB_DATA", str(workplace / "data"))
+    assert len(index.load("emodb")) == 2
+    wavs("wav/08a01Wa.wav", root=folder)
+    assert len(index.load("emodb")) == 3
+    before = index.load("emodb")["content"].tolist()
+    wavs("wav/08a01Wa.wav", root=folder, sr=22050)
+    assert index.load("emodb")["content"].tolist() != before
+
+
 def test_full_never_falls_back_to_synthetic_speech(workplace, monkeypatch):
     monkeypatch.setenv("SERLIB_PROFILE", "full")
     monkeypatch.setenv("SERLIB_DATA", str(workplace / "corpora"))
@@ -268,3 +280,13 @@ def test_real_copies_are_indexed_and_their_defects_kept_out(corpus, n, n_used, n
 def test_nothing_is_decoded(wavs, monkeypatch):
     monkeypatch.setattr(audio.soundfile, "read", lambda *_, **__: pytest.fail("decoded"))
     assert len(index.scan(wavs("wav/03a01Fa.wav"), "emodb")) == 1
+
+
+def test_another_seed_redraws_the_parts_and_nothing_else(emodb):
+    drawn = index.redraw(emodb, seed=7)
+    assert (drawn["part"] != emodb["part"]).any()
+    assert (drawn["part"] == "test").sum() == (emodb["part"] == "test").sum()
+    pd.testing.assert_frame_equal(drawn.drop(columns="part"), emodb.drop(columns="part"))
+    pd.testing.assert_frame_equal(index.redraw(drawn, seed=42), emodb)
+    flagged = emodb.assign(part=emodb["part"].where(emodb["speaker"] != emodb["speaker"][0], ""))
+    assert (index.redraw(flagged, seed=7)["part"] == "").equals(flagged["part"] == "")

@@ -22,18 +22,7 @@ def trained(emodb, tmp_path_factory):
         ]
     )
     fold = evaluate.fit_fold(parts, X, recipe=recipe, epochs=5)
-    contract = model.Bundle(
-        corpus="emodb",
-        synthetic=True,
-        emotions=corpora.get("emodb").emotions,
-        recipe=recipe,
-        epochs=5,
-        seed=42,
-        split={"protocol": "random", "seed": 42, "n_train": 1, "n_test": 1, "n_validation": 1, "validation": ""},
-        speakers=(),
-        score={"protocol": "random", "n": 1, "accuracy": 0.5, "uar": 0.5},
-    )
-    model.save(folder, fold.network, fold.history, contract)
+    model.save(folder, fold.network, fold.history, evaluate.contract(fold, parts, recipe=recipe))
     return fold.network, folder, emodb
 
 

@@ -234,3 +234,30 @@ def find_all(data):
     """Return {corpus id: folder} of the corpora found in `data`, in the order of `NAMES`."""
     found = {name: find_folder(data, name) for name in NAMES}
     return {name: folder for name, folder in found.items() if folder}
+
+
+def overview():
+    """Sum the passports up.
+
+    Returns
+    -------
+    DataFrame, shape (n_corpora, 8)
+        A row per corpus id: ``title``, ``language``, ``n_utterances``, ``n_speakers``, ``women``, ``emotions``,
+        ``sample_rate_hz``, ``licence``; all as published.
+    """
+    rows = []
+    for passport in map(get, NAMES):
+        rows.append(
+            {
+                "corpus": passport.id,
+                "title": passport.title,
+                "language": passport.language,
+                "n_utterances": passport.n_utterances,
+                "n_speakers": len(passport.speakers),
+                "women": sum(speaker.gender == "female" for speaker in passport.speakers.values()),
+                "emotions": ", ".join(passport.emotions),
+                "sample_rate_hz": passport.sample_rate_hz,
+                "licence": passport.licence,
+            }
+        )
+    return pd.DataFrame(rows).set_index("corpus")

@@ -1,0 +1,298 @@
+"""The notebooks: the house rules, and that each runs alone, every cell twice, without an error nobody would see."""
+
+import ast
+import importlib.util
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import v4
+
+PROJECT = Path(__file__).resolve().parent.parent
+SPEC = importlib.util.spec_from_file_location("build", PROJECT / "notebooks" / "build.py")
+build = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(build)
+
+PATHS = build.notebooks()
+each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+VERBS = ("See", "Turn", "Split", "Train", "Judge", "Hear", "Find", "Compare", "Cross", "Bring", "Keep", "Tell", "Test")
+FORBIDDEN = {
+    "import *": r"import \*",
+    "sys.path": r"sys\.path",
+    "a magic or a shell command": r"^\s*[%!]",
+    "an absolute path": r"""["'](/|~|[A-Za-z]:\\)""",
+    "a filter for all warnings": r"simplefilter|filterwarnings\(\s*[\"']ignore[\"']\s*\)|-W\s*ignore",
+}
+STRANGE_WORDS = r"\b(datasets?|clips?|audio files?|wav files?|subjects?|WA|window_size|dev set)\b"
+
+
+def read(path):
+    return nbformat.read(path, as_version=4)
+
+
+def code_of(path):
+    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+
+
+def prose_of(path):
+    return [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
+
+
+def is_solution(cell):
+    return "solution" in cell.metadata.get("tags", [])
+
+
+def defined(source):
+    return [node.name for node in ast.walk(ast.parse(source)) if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+
+
+def test_the_notebooks_are_numbered_without_a_gap():
+    assert [path.name[:2] for path in PATHS] == [f"{number:02}" for number in range(1, len(PATHS) + 1)]
+    assert len(PATHS) >= 6
+
+
+@each
+def test_a_notebook_is_stored_bare_and_valid(path):
+    notebook = read(path)
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert set(notebook.metadata) <= {"kernelspec", "language_info"}
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+    assert not any(re.fullmatch("[0-9a-f]{8}", cell_id) for cell_id in ids), "ids are words"
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in notebook.cells if "outputs" in cell)
+
+
+@each
+def test_the_first_cell_says_what_to_expect(path):
+    first = read(path).cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith(tuple(f"# {verb} " for verb in VERBS)), "the title has a verb"
+    assert build.question(read(path)).endswith("?")
+    for heading in ("**Question**", "**You will**", "**You need**", "**Time to expect**", "tiny", "full"):
+        assert heading in first.source
+
+
+@each
+def test_imports_come_first_and_settings_show_themselves(path):
+    imports, shown, *others = [cell.source for cell in code_of(path)]
+    assert all(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.parse(imports).body)
+    assert "settings.current()" in shown
+    assert "print(" in shown
+    for source in (shown, *others):
+        assert not any(isinstance(node, ast.Import | ast.ImportFrom) for node in ast.walk(ast.parse(source)))
+        assert source == shown or "settings.current()" not in source, "there is one settings cell"
+
+
+@each
+def test_a_notebook_is_short(path):
+    sources = [cell.source for cell in code_of(path)]
+    assert len(sources) <= 25
+    assert sum(len(source.splitlines()) for source in sources) <= 200
+    assert max(len(source.splitlines()) for source in sources) <= 15
+    assert len(prose_of(path)) >= len(sources)
+
+
+@each
+def test_nothing_forbidden_is_in_the_code(path):
+    for cell in code_of(path):
+        for what, pattern in FORBIDDEN.items():
+            assert not re.search(pattern, cell.source, re.MULTILINE), f"{cell.id} has {what}"
+
+
+def test_functions_are_few_and_defined_once():
+    everywhere = [name for path in sorted((PROJECT / "serlib").rglob("*.py")) for name in defined(path.read_text())]
+    for path in PATHS:
+        here = [name for cell in code_of(path) for name in defined(cell.source)]
+        assert len(here) <= 2, path.name
+        assert not set(here) & set(everywhere), f"{path.name} defines again what is defined elsewhere"
+        everywhere += here
+
+
+@each
+def test_exercises_have_collapsed_solutions(path):
+    notebook = read(path)
+    solutions = [cell for cell in notebook.cells if is_solution(cell)]
+    assert solutions
+    assert all(cell.cell_type == "code" and cell.metadata.jupyter.source_hidden for cell in solutions)
+    (start,) = [k for k, cell in enumerate(notebook.cells) if cell.source.startswith("## Try it")]
+    assert all(is_solution(cell) for cell in notebook.cells[start + 1 : -1])
+    assert not any(is_solution(cell) for cell in notebook.cells[:start])
+
+
+@each
+def test_a_plain_figure_stands_before_its_widget(path):
+    drawn = False
+    for cell in code_of(path):
+        if re.search(r"^widgets\.\w+\(", cell.source, re.MULTILINE):
+            assert drawn, f"{cell.id} shows a widget before any figure"
+        drawn |= "figures.draw_" in cell.source
+    assert drawn
+
+
+@each
+def test_each_figure_is_described_in_words(path):
+    for cell in code_of(path):
+        assert ("figures.draw_" in cell.source) == bool(cell.metadata.get("alt", "").endswith(".")), cell.id
+
+
+@each
+def test_prose_states_no_number_that_a_cell_can_print(path):
+    for source in prose_of(path)[1:]:
+        assert not re.search(r"\d[.,]\d|\d ?%|\d percent", source), source
+
+
+@each
+def test_prose_uses_the_words_of_the_field(path):
+    for source in prose_of(path):
+        assert not re.search(STRANGE_WORDS, source), source
+
+
+@each
+def test_the_last_cell_sums_up_and_leads_on(path):
+    last = read(path).cells[-1]
+    assert last.source.startswith("## What we learned")
+    number = PATHS.index(path)
+    following = PATHS[number + 1] if number + 1 < len(PATHS) else PATHS[0]
+    assert f"[{build.title(read(following))}]({following.name})" in last.source
+
+
+@each
+def test_links_between_notebooks_lead_somewhere(path):
+    for target in re.findall(r"\]\(([^)#]+)\)", "\n".join(prose_of(path))):
+        assert (path.parent / target).is_file(), target
+
+
+def doubled(notebook):
+    """Repeat every code cell, and at the end ask whether TensorFlow was imported."""
+    cells = []
+    for cell in notebook.cells:
+        cells.append(cell)
+        if cell.cell_type == "code":
+            cells.append(nbformat.from_dict({**cell, "id": f"{cell.id}-again"[:64]}))
+    question = v4.new_code_cell('import sys\nprint("tensorflow" in sys.modules)', id="imported")
+    return v4.new_notebook(cells=[*cells, question], metadata=notebook.metadata)
+
+
+@pytest.fixture(scope="session")
+def executed(made, tmp_path_factory):
+    """A function that returns a notebook's doubled and executed edition, and its failure.
+
+    It runs once, in a folder of its own where nothing is at hand but the synthetic corpora.
+    """
+    known = {}
+
+    def run(path):
+        if path not in known:
+            folder = tmp_path_factory.mktemp(path.stem)
+            (folder / "build" / "tiny").mkdir(parents=True)
+            (folder / "build" / "tiny" / "datasets").symlink_to(made["emodb"].parent)
+            known[path] = build.execute(doubled(read(path)), folder)
+        return known[path]
+
+    return run
+
+
+@pytest.mark.notebook
+@each
+def test_a_notebook_runs_alone_with_every_cell_twice(path, executed):
+    _, failure = executed(path)
+    assert not failure, failure
+
+
+@pytest.mark.notebook
+@each
+def test_only_notebooks_that_train_import_tensorflow(path, executed):
+    trains = any(re.search(r"obtain\(|fit_fold\(|model\.build\(", cell.source) for cell in code_of(path))
+    (answer,) = executed(path)[0].cells[-1].outputs
+    assert trains or answer["text"].strip() == "False"
+
+
+@pytest.mark.notebook
+@each
+def test_cells_say_nothing_on_stderr(path, executed):
+    said = [
+        (cell.id, output["text"])
+        for cell in executed(path)[0].cells
+        for output in cell.get("outputs", ())
+        if output.get("name") == "stderr"
+    ]
+    assert said == []
+
+
+@pytest.mark.notebook
+@each
+def test_a_page_needs_no_network(path, executed):
+    page = build.page(executed(path)[0], "<a href='index.html'>contents</a>", "tiny")
+    assert "<script" not in page
+    assert not re.search(r"""(src|srcset|data|action)\s*=\s*["']?\s*(https?:|//)""", page)
+    assert not re.search(r"""<link|@import|url\(|<iframe|<object|<embed""", page)
+    assert "default-src 'none'" in page
+    assert re.findall(r'href="[^"]*\.ipynb', page) == []
+    assert "<details" in page
+    assert all(re.search(r'\balt="[^"]{20,}"', image) for image in re.findall("<img[^>]*>", page))
+
+
+@pytest.mark.notebook
+def test_the_book_lists_all_notebooks(tmp_path, executed):
+    done = [(path, executed(path)[0], 1.0) for path in PATHS]
+    index = build.write_book(tmp_path, done, "tiny").read_text()
+    for path in PATHS:
+        assert build.title(read(path)) in index
+        assert f"href='{path.stem}.html'" in index
+        assert (tmp_path / f"{path.stem}.html").is_file()
+    assert index.count("<img ") == len(PATHS)
+    assert "synthetic speech" in index
+
+
+def notebook_of(*sources):
+    cells = [v4.new_markdown_cell("# Break something\n\n**Question**: Does it show?", id="title")]
+    cells += [v4.new_code_cell(source, id=f"cell-{number}") for number, source in enumerate(sources)]
+    return v4.new_notebook(cells=cells)
+
+
+BROKEN_SHELL = """
+import ipywidgets
+from serlib import figures, widgets
+
+slider = ipywidgets.IntSlider(1, 0, 3)
+shell = widgets.Shell(lambda number: (None, str(1 / number)), {"number": slider})
+shell
+"""
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize(
+    "sources",
+    [
+        ["import ipywidgets\nipywidgets.interact(lambda number: 1 / number, number=ipywidgets.IntSlider(0, 0, 3));"],
+        ["import ipywidgets\noutput = ipywidgets.Output()\noutput", "with output:\n    1 / 0"],
+        [BROKEN_SHELL, "slider.value = 0"],
+        ["import sys\nprint('Traceback (most recent call last):\\nZeroDivisionError', file=sys.stderr)"],
+    ],
+    ids=["interact", "output", "shell", "stderr"],
+)
+def test_a_broken_widget_is_caught(sources, tmp_path):
+    _, failure = build.execute(notebook_of(*sources), tmp_path)
+    assert "ZeroDivisionError" in failure
+
+
+@pytest.mark.notebook
+def test_a_working_widget_is_no_error(tmp_path):
+    _, failure = build.execute(notebook_of(BROKEN_SHELL, "slider.value = 2"), tmp_path)
+    assert failure == ""
+
+
+@pytest.mark.notebook
+def test_the_build_names_the_cell_that_fails_and_exits_with_1(workplace, monkeypatch, capsys):
+    broken = workplace / "01_broken.ipynb"
+    nbformat.write(notebook_of("answer = 42", "answer / 0"), broken)
+    monkeypatch.setattr(build, "notebooks", lambda: [broken])
+    assert build.main() == 1
+    said = capsys.readouterr().err
+    for part in ("01_broken.ipynb failed", "cell-1", "answer / 0", "ZeroDivisionError"):
+        assert part in said
+    assert (workplace / "build" / "tiny" / "notebooks" / "01_broken.ipynb").is_file()
+    assert not (workplace / "build" / "tiny" / "book").exists()

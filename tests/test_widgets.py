@@ -1,0 +1,277 @@
+"""Widgets without a browser: set a control's value, see what is drawn."""
+
+import base64
+import datetime
+import subprocess
+import sys
+
+import ipywidgets
+import numpy as np
+import pytest
+
+from serlib import audio, evaluate, figures, index, model, predict, settings, split, widgets
+
+
+@pytest.fixture
+def seen(monkeypatch):
+    """A function that watches a draw function, and returns the list of its calls: (arguments, what it drew)."""
+
+    def watch(name):
+        draw, calls = getattr(figures, name), []
+
+        def watched(*args, **kwargs):
+            drawn = draw(*args, **kwargs)
+            calls.append(((args, kwargs), drawn))
+            return drawn
+
+        monkeypatch.setattr(figures, name, watched)
+        return calls
+
+    return watch
+
+
+@pytest.fixture(scope="session")
+def predictor(emodb, tmp_path_factory):
+    """A small network, trained for an epoch on synthetic speech, ready to hear."""
+    recipe, parts = settings.recipe("paper"), split.from_parts(emodb)
+    X = np.zeros((len(parts.table), recipe.features.n_mfcc), np.float32)
+    fold = evaluate.fit_fold(parts, X, recipe=recipe, epochs=1)
+    folder = tmp_path_factory.mktemp("models") / "bundle"
+    model.save(folder, fold.network, fold.history, evaluate.contract(fold, parts, recipe=recipe))
+    return predict.Predictor(folder)
+
+
+def is_png(image):
+    return bytes(image.value).startswith(b"\x89PNG")
+
+
+def file_named(name, content):
+    """What a browser hands over."""
+    now = datetime.datetime(2025, 1, 1, tzinfo=datetime.UTC)
+    kinds = {"name": name, "type": "audio/wav", "size": len(content), "content": memoryview(content)}
+    return ({**kinds, "last_modified": now},)
+
+
+def test_importing_widgets_does_not_import_tensorflow():
+    code = "import sys, serlib.widgets; print([name for name in ('tensorflow', 'keras') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_changed_control_draws_again_and_lets_go_of_the_figure(made, seen):
+    tables = {name: index.scan(made[name], name) for name in ("emovo", "tess")}
+    calls = seen("draw_comparison")
+    shell = widgets.compare_corpora(tables)
+    before = bytes(shell.picture.value)
+    shell.controls["by"].value = "gender"
+    (arguments, drawn) = calls[-1]
+    assert arguments[1] == {"by": "gender"}
+    assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["female", "male"]
+    assert is_png(shell.picture)
+    assert bytes(shell.picture.value) != before
+    assert not figures.plt.get_fignums()
+
+
+def test_corpora_are_chosen_one_several_or_none(made, seen):
+    tables = {name: index.scan(made[name], name) for name in ("emovo", "tess")}
+    calls = seen("draw_comparison")
+    shell = widgets.compare_corpora(tables)
+    assert set(calls[-1][0][0][0]["corpus"]) == {"emovo", "tess"}
+    shell.controls["names"].value = ("tess",)
+    assert set(calls[-1][0][0][0]["corpus"]) == {"tess"}
+    shell.controls["names"].value = ()
+    assert "choose one" in shell.message.value
+    assert not shell.picture.value
+
+
+def test_sliders_move_the_mfccs(emodb, seen):
+    file = index.root_of(emodb) / emodb["path"][0]
+    calls = seen("draw_steps")
+    shell = widgets.explore_mfcc({"an utterance": file}, features=settings.recipe("paper").features)
+    assert calls[-1][0][0][2].shape[0] == 50
+    shell.controls["n_mfcc"].value = 13
+    assert calls[-1][0][0][2].shape[0] == 13
+    n_frames = calls[-1][0][0][2].shape[1]
+    shell.controls["hop_length"].value = 512
+    assert calls[-1][0][0][2].shape[1] == pytest.approx(n_frames / 2, abs=1)
+    shell.controls["n_mels"].value = 32
+    assert "32 mel bands" in calls[-1][1].axes[1].get_title()
+
+
+def test_more_mfccs_than_mel_bands_cannot_be_chosen(emodb):
+    file = index.root_of(emodb) / emodb["path"][0]
+    shell = widgets.explore_mfcc({"an utterance": file}, features=settings.recipe("paper").features)
+    shell.controls["n_mels"].value = 16
+    assert shell.controls["n_mfcc"].value == shell.controls["n_mfcc"].max == 16
+    assert widgets.ERROR not in shell.message.value
+
+
+def test_no_slider_fires_while_it_is_dragged(emodb):
+    recipe, file = settings.recipe("paper"), index.root_of(emodb) / emodb["path"][0]
+    for shell in (
+        widgets.explore_mfcc({"an utterance": file}, features=recipe.features),
+        widgets.play_with_split(emodb),
+        widgets.explore_network(recipe, 7),
+    ):
+        sliders = [control for control in shell.controls.values() if hasattr(control, "continuous_update")]
+        assert sliders
+        assert not any(slider.continuous_update for slider in sliders)
+
+
+def test_the_split_follows_protocol_seed_and_fold(emodb, seen):
+    calls = seen("draw_fold")
+    shell = widgets.play_with_split(emodb)
+    first = calls[-1][0][0][0]
+    assert first.protocol == "random"
+    shell.controls["seed"].value += 1
+    assert not calls[-1][0][0][0].table["fold"].equals(first.table["fold"])
+    shell.controls["protocol"].value = "loso"
+    n_speakers = emodb["speaker"].nunique()
+    assert len(shell.controls["fold"].options) == n_speakers
+    shell.controls["fold"].value = n_speakers - 1
+    assert calls[-1][0][1] == {"fold": n_speakers - 1}
+    assert f"0 of {n_speakers} speakers on both sides" in calls[-1][1].axes[0].get_title()
+    shell.controls["protocol"].value = "random"
+    assert calls[-1][0][1] == {"fold": 0}
+    assert widgets.ERROR not in shell.message.value
+
+
+def test_only_possible_protocols_are_offered(emodb):
+    alone = emodb[emodb["speaker"] == emodb["speaker"][0]].reset_index(drop=True)
+    assert [value for _, value in widgets.play_with_split(alone).controls["protocol"].options] == ["random"]
+
+
+def test_the_network_is_drawn_with_other_layers(seen):
+    calls = seen("draw_architecture")
+    shell = widgets.explore_network(settings.recipe("paper"), 5)
+    assert calls[-1][0][0][0].output_shape == (None, 5)
+    shell.controls["dense"].value = 32
+    assert calls[-1][0][0][0].get_layer("dense").units == 32
+    shell.controls["pool_padding"].value = "valid"
+    assert calls[-1][0][0][0].get_layer("pool_3").output.shape[1] == 12
+
+
+def predictions_of(corpus, protocol, emotions):
+    return evaluate.pd.DataFrame(
+        {
+            "utterance": [f"{corpus}/{k}" for k in range(len(emotions))],
+            **{"corpus": corpus, "recipe": "paper", "protocol": protocol, "seed": 1, "fold": 0, "speaker": "a"},
+            **{"y_true": emotions, "y_pred": emotions},
+            **{f"p_{emotion}": 1 / len(emotions) for emotion in emotions},
+        }
+    )
+
+
+def test_confusions_are_offered_as_far_as_there_are_any(seen):
+    known = {
+        ("emodb", "random"): predictions_of("emodb", "random", ["anger", "boredom"]),
+        ("emodb", "speakers"): predictions_of("emodb", "speakers", ["anger", "boredom"]),
+        ("tess", "speakers"): predictions_of("tess", "speakers", ["anger", "fear", "surprise"]),
+    }
+    calls = seen("draw_confusion")
+    shell = widgets.browse_confusions(known)
+    shell.controls["protocol"].value = "speakers"
+    assert calls[-1][1].get_title().startswith("EMODB, speakers")
+    shell.controls["corpus"].value = "tess"
+    assert [value for _, value in shell.controls["protocol"].options] == ["speakers"]
+    assert [tick.get_text() for tick in calls[-1][1].get_yticklabels()] == ["anger", "fear", "surprise"]
+    assert widgets.ERROR not in shell.message.value
+
+
+def test_a_recording_of_the_corpus_is_played_and_heard(emodb, predictor, seen):
+    calls = seen("draw_probabilities")
+    shell = widgets.hear_recordings(emodb, predictor)
+    assert bytes(shell.player.value).startswith(b"RIFF")
+    before = bytes(shell.player.value)
+    shell.controls["emotion"].value = "sadness"
+    assert bytes(shell.player.value) != before
+    assert "acted: sadness" in calls[-1][1].get_title()
+    assert set(calls[-1][0][0][0]) == set(predictor.contract.emotions)
+    offered = {path for _, path in shell.controls["path"].options}
+    assert offered == set(emodb.loc[emodb["emotion"] == "sadness", "path"])
+
+
+def test_an_uploaded_recording_is_heard_from_memory(predictor, seen):
+    calls = seen("draw_probabilities")
+    shell = widgets.upload(predictor)
+    assert "No recording yet" in shell.message.value
+    assert shell.picture.layout.display == shell.player.layout.display == "none"
+    sound = np.random.default_rng(0).uniform(-0.1, 0.1, 16000).astype(np.float32)
+    shell.controls["files"].value = file_named("me.wav", audio.wav_bytes(sound, 16000))
+    assert len(calls) == 1
+    assert is_png(shell.picture)
+    assert bytes(shell.player.value).startswith(b"RIFF")
+    assert shell.message.value == "the model knows nothing but synthetic speech"
+    assert shell.picture.layout.display != "none"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty (0 bytes)"),
+        (b"dear diary", "is text (10 bytes)"),
+        (base64.b64decode("UklGRiQAAABXQVZFZm10IBAAAAABAAEAgD4AAAB9AAACABAAZGF0YQAAAAA="), "no samples"),
+    ],
+)
+def test_an_upload_that_cannot_be_read_is_a_sentence_not_an_error(predictor, content, said):
+    shell = widgets.upload(predictor)
+    shell.controls["files"].value = file_named("<b>me</b>.wav", content)
+    assert said in shell.message.value
+    assert "&lt;b&gt;me&lt;/b&gt;.wav" in shell.message.value
+    assert widgets.ERROR not in shell.message.value
+    assert not shell.picture.value
+
+
+def test_an_upload_that_is_too_large_is_not_decoded(predictor, monkeypatch):
+    monkeypatch.setattr(predictor, "hear", lambda source: pytest.fail("it was decoded"))
+    shell = widgets.upload(predictor, max_bytes=1000)
+    shell.controls["files"].value = file_named("long.wav", bytes(2000))
+    assert "expected at most" in shell.message.value
+
+
+def test_what_may_spoil_an_answer_is_said(predictor):
+    shell = widgets.upload(predictor)
+    shell.controls["files"].value = file_named("silence.wav", audio.wav_bytes(np.zeros(16000, np.float32), 16000))
+    assert "silent" in shell.message.value
+    assert is_png(shell.picture)
+
+
+def test_an_error_in_a_callback_is_shown_where_the_picture_was():
+    slider = ipywidgets.IntSlider(1, 0, 3)
+
+    def draw(number):
+        1 / number
+        return figures.plt.figure(), ""
+
+    shell = widgets.Shell(draw, {"number": slider})
+    slider.value = 0
+    assert widgets.ERROR in shell.message.value
+    assert "ZeroDivisionError" in shell.message.value
+    assert not shell.picture.value
+    slider.value = 2
+    assert widgets.ERROR not in shell.message.value
+    assert is_png(shell.picture)
+
+
+def test_an_error_in_the_first_picture_is_the_cells():
+    with pytest.raises(ZeroDivisionError):
+        widgets.Shell(lambda number: 1 / number, {"number": ipywidgets.IntSlider(0, 0, 3)})
+
+
+def test_what_is_not_at_hand_is_named_with_the_reason(monkeypatch, workplace, wavs):
+    wavs("EMODB/wav/03a01Fa.wav", "EMODB/wav/03a01Wa.wav", "EMODB/wav/08a01Na.wav", root=workplace / "data")
+    (workplace / "data" / "ShEMO").mkdir()
+    monkeypatch.setenv("SERLIB_PROFILE", "full")
+    monkeypatch.setenv("SERLIB_DATA", str(workplace / "data"))
+    tables, missing = index.at_hand()
+    assert list(tables) == ["emodb"]
+    assert "holds no utterance of shemo" in missing["shemo"]
+    assert "no folder 'TESS'" in missing["tess"]
+    assert index.first_at_hand("tess")["corpus"].iloc[0] == "emodb"
+
+
+def test_with_no_corpus_at_all_the_preferred_one_is_asked_for(monkeypatch, workplace):
+    monkeypatch.setenv("SERLIB_PROFILE", "full")
+    monkeypatch.setenv("SERLIB_DATA", str(workplace))
+    with pytest.raises(FileNotFoundError, match=r"no corpus is at hand\. emodb: no folder 'EMODB'"):
+        index.first_at_hand()
