@@ -141,6 +141,17 @@ class Settings:
     cache: Path
     seed: int = SEED
 
+    def __str__(self):
+        """Say all of it, a line each; of folders outside the project the name only, so that a page can be shown."""
+        project = root()
+        lines = []
+        for name, value in vars(self).items():
+            if isinstance(value, Path):
+                inside = value.is_relative_to(project)
+                value = value.relative_to(project).as_posix() if inside else f"…/{value.name}"
+            lines.append(f"{name:8} {value}")
+        return "\n".join(lines)
+
 
 def root():
     """Return the project's folder: the nearest one above the working folder that holds ``serlib/``, else that one."""

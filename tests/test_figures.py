@@ -42,6 +42,7 @@ def test_emotions_keep_their_colours_and_counts():
     assert names == ["anger", "sadness"]
     assert [to_hex(handle[0].get_facecolor()).upper() for handle in handles] == [labels.COLOURS[n] for n in names]
     assert [bar.get_width() for bar in handles[1]] == [0.75, 0]
+    assert [bar.get_x() for bar in handles[1]] == [0.25, 1]
 
 
 def test_speakers_are_counted_by_gender():

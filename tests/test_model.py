@@ -69,6 +69,17 @@ def test_the_loop_takes_the_steps_of_keras_fit(learnable, name):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+def test_dropout_handicaps_training_but_not_the_score(learnable):
+    X, y = learnable
+    dry, wet = (
+        dataclasses.replace(SHORT, model=dataclasses.replace(SHORT.model, dropout=rate), name=f"dropout-{rate}")
+        for rate in (0.0, 0.9)
+    )
+    (_, without), (network, with_dropout) = (model.fit(recipe, X, y, emotions=EMOTIONS) for recipe in (dry, wet))
+    assert with_dropout["loss"][0] > 1.2 * without["loss"][0]
+    np.testing.assert_array_equal(model.probabilities(network, X), model.probabilities(network, X))
+
+
 def test_validation_is_scored_as_keras_evaluates(learnable):
     X, y = learnable
     network, history = model.fit(SHORT, X[::2], y[::2], emotions=EMOTIONS, validation=(X[1::2], y[1::2]))

@@ -96,7 +96,20 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     with pytest.raises(RuntimeError):
         fail()
     assert file.read_text() == "old"
-    with settings.replacing(file) as temporary:
-        temporary.write_text("new")
+    with file.open() as reader:  # who has the old file open goes on reading it
+        with settings.replacing(file) as temporary:
+            temporary.write_text("new")
+        assert reader.read() == "old"
     assert file.read_text() == "new"
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_settings_say_themselves_without_naming_places_outside_the_project(workplace, monkeypatch):
+    monkeypatch.setenv("SERLIB_PROFILE", "full")
+    monkeypatch.setenv("SERLIB_DATA", "/somebody/at/home/corpora")
+    monkeypatch.setenv("SERLIB_CACHE", "/somebody/at/home/cache")
+    text = str(settings.current())
+    assert "data     …/corpora" in text
+    assert "csv      datasets/csv" in text
+    assert "somebody" not in text
+    assert str(workplace) not in text

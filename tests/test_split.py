@@ -57,6 +57,12 @@ def test_groups_of_speakers_are_balanced_by_gender_then_size(ten):
     assert three.max() / three.min() < 1.3
 
 
+def test_genders_are_spread_even_where_one_speaks_more(ten):
+    much = pd.concat([ten, *(ten[ten["gender"] == "male"].assign(content=f"more {k}") for k in range(3))])
+    genders = split.speakers(much, n_folds=5).table.drop_duplicates("speaker").groupby(["fold", "gender"]).size()
+    assert genders.to_dict() == {(fold, gender): 1 for fold in range(5) for gender in ("female", "male")}
+
+
 def test_no_speaker_is_on_both_sides_of_a_speaker_split(ten):
     for drawn in (split.speakers(ten), split.loso(ten)):
         tested = []
