@@ -1,0 +1,94 @@
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from serlib import cli
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_make_targets_exist():
+    targets = set(re.findall(r"\bmake (\w+)", README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
+    assert {"tutorial", "test", "lab", "lint"} <= targets
+    assert targets <= set(re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE))
+
+
+def test_ci_runs_make_test():
+    assert (ROOT / ".ci" / "run").read_text().rstrip().endswith("\nmake test")
+
+
+def test_the_commands_without_make_are_those_of_the_makefile():
+    for line in blocks("bat")[0].splitlines()[1:]:
+        options = line.split(" install ")[1]
+        assert f"install --quiet {options}" in MAKEFILE
+
+
+def test_the_terminal_commands_exist_with_their_options():
+    commands = re.findall(r"^python -m serlib (\w+) ([^#\n]*)", "\n".join(blocks("sh")), re.MULTILINE)
+    assert {name for name, _ in commands} == {"index", "train", "evaluate", "predict"}
+    registered = {
+        command.name or command.callback.__name__.removesuffix("_command") for command in cli.app.registered_commands
+    }
+    assert {name for name, _ in commands} <= registered
+    for name, words in commands:
+        text = subprocess.run(
+            [sys.executable, "-m", "serlib", name, "--help"], capture_output=True, text=True, check=True
+        ).stdout
+        for option in re.findall(r"(?<!\S)--?[a-z_]+", words):
+            assert re.search(rf"(?<!\S){option}\b", text), f"{name} {option}"
+
+
+def test_the_five_lines_run(workplace):
+    (code,) = blocks("python")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    assert "'protocol': 'speakers'" in done.stdout
+
+
+def test_every_image_and_link_is_there_and_images_have_words():
+    links = re.findall(r"(!?)\[([^\]]*)\]\(([^)#]+)\)", README)
+    assert len([link for link in links if link[0]]) == 6
+    for is_image, words, target in links:
+        assert words
+        assert "://" in target or (ROOT / target).is_file(), target
+        if is_image:
+            assert (ROOT / target).with_suffix(".json").is_file()
+
+
+def test_the_tables_are_generated_from_passports_and_results():
+    spec = importlib.util.spec_from_file_location("make_results", ROOT / "results" / "make.py")
+    make = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make)
+    assert make.with_tables(README) == README
+
+
+def test_every_notebook_is_in_the_table_and_the_other_way_round():
+    rows = re.findall(
+        r"^\| \[(\d\d) ([^\]]+)\]\(notebooks/([^)]+)\) \| (.+?) \| \d+ \| (\d+) \|$", README, re.MULTILINE
+    )
+    files = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    assert [name for _, _, name, _, _ in rows] == [file.name for file in files]
+    for (number, title, name, question, n_exercises), file in zip(rows, files, strict=True):
+        notebook = nbformat.read(file, as_version=4)
+        first = notebook.cells[0].source
+        assert name.startswith(number)
+        assert first.startswith(f"# {title}\n")
+        assert f"**Question**: {question}\n" in first
+        assert sum("solution" in cell.metadata.get("tags", []) for cell in notebook.cells) == int(n_exercises)
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "datasets/README.md"])
+def test_no_local_path_is_named(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert not re.search(r"/(home|root|work|tmp|Users)/", text)
