@@ -58,7 +58,9 @@ def test_groups_of_speakers_are_balanced_by_gender_then_size(ten):
 
 
 def test_genders_are_spread_even_where_one_speaks_more(ten):
-    much = pd.concat([ten, *(ten[ten["gender"] == "male"].assign(content=f"more {k}") for k in range(3))])
+    male = ten[ten["gender"] == "male"]
+    more = [male.assign(utterance=male["utterance"] + f"-{k}", content=male["content"] + f"-{k}") for k in range(3)]
+    much = pd.concat([ten, *more])
     genders = split.speakers(much, n_folds=5).table.drop_duplicates("speaker").groupby(["fold", "gender"]).size()
     assert genders.to_dict() == {(fold, gender): 1 for fold in range(5) for gender in ("female", "male")}
 
