@@ -78,7 +78,7 @@ def results_table(folder):
         accuracy, uar = (f"{runs[m].mean():.3f} ± {runs[m].std(ddof=1):.3f}" for m in ("accuracy", "uar"))
         intervals = [limits for limits in runs["uar_ci95"] if isinstance(limits, list)]
         interval = " to ".join(f"{limit:.3f}" for limit in np.mean(intervals, axis=0)) if intervals else "–"
-        chance, name = runs["chance"].iloc[0], corpora.get(corpus).folder
+        chance, name = runs["chance"].iloc[0], corpora.short_title(corpus)
         lines.append(
             f"| {name} | {protocol} | {recipe} | {accuracy} | {uar} | {interval} | {chance:.3f} | {len(runs)} |"
         )

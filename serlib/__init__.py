@@ -1,8 +1,9 @@
 """Speech emotion recognition on seven corpora: from file names to honest numbers.
 
 The modules are read in this order, and each imports only those before it: ``labels``, ``settings``, ``corpora``,
-``audio``, ``synthetic``, ``index``, ``split``, ``features``, ``model``, ``evaluate``, ``predict``, ``figures``,
-``widgets``, ``cli``. ``import serlib`` loads none of them; ``serlib.index`` loads when it is first named.
+``audio``, ``synthetic``, ``index``, ``doctor``, ``download``, ``interchange``, ``split``, ``features``, ``model``,
+``evaluate``, ``predict``, ``figures``, ``widgets``, ``cli``. ``import serlib`` loads none of them; ``serlib.index``
+loads when it is first named.
 """
 
 import importlib
@@ -16,6 +17,9 @@ MODULES = (
     "audio",
     "synthetic",
     "index",
+    "doctor",
+    "download",
+    "interchange",
     "split",
     "features",
     "model",

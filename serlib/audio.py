@@ -20,15 +20,55 @@ SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 
 @dataclass(frozen=True)
 class Header:
-    """What a file's header says, without decoding it."""
+    """What a file's header says, without decoding it. `container` is libsndfile's word: ``WAV``, ``AIFF``, ``MP3``."""
 
     n_frames: int
     sample_rate_hz: int
     channels: int
+    container: str
 
     @property
     def duration_s(self):
         return self.n_frames / self.sample_rate_hz
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why a file is no utterance: its kind in a word, what was found, what was expected and what to do next."""
+
+    kind: str
+    found: str
+    expected: str = "a recording"
+    next: str = "get the file again"
+
+
+def inspect(source):
+    """Read a sound file's header, or find out what the file is instead.
+
+    Parameters
+    ----------
+    source : path-like or binary file
+
+    Returns
+    -------
+    Header or Problem
+        A problem's kind is ``gone``, ``empty``, ``lfs-pointer``, ``text``, ``unreadable``, ``no-samples`` or
+        ``too-long``.
+    """
+    if not _is_open(source) and not Path(source).is_file():
+        what = "is a folder" if Path(source).is_dir() else "does not exist"
+        return Problem("gone", what, "a sound file", "name another")
+    try:
+        info = soundfile.info(_rewound(source))
+    except (soundfile.LibsndfileError, RuntimeError, TypeError):
+        return _what_is(source)
+    if info.samplerate < 1 or info.frames < 1:
+        return Problem("no-samples", "has a header but no samples", "speech")
+    found = Header(info.frames, info.samplerate, info.channels, info.format)
+    if found.duration_s > MAX_DURATION_S:
+        expected = f"one utterance, at most {MAX_DURATION_S:.0f} s"
+        return Problem("too-long", f"lasts {found.duration_s:.0f} s", expected, "cut it into utterances")
+    return found
 
 
 def header(source):
@@ -50,20 +90,10 @@ def header(source):
     ValueError
         If it is not audio, is empty, or is longer than `MAX_DURATION_S`; the message says what was found instead.
     """
-    name = _name(source)
-    if not _is_open(source) and not Path(source).is_file():
-        what = "is a folder" if Path(source).is_dir() else "does not exist"
-        raise FileNotFoundError(f"{name} {what}; expected a sound file")
-    try:
-        info = soundfile.info(_rewound(source))
-    except (soundfile.LibsndfileError, RuntimeError, TypeError):
-        raise ValueError(f"{name} {_what_is(source)}") from None
-    if info.samplerate < 1 or info.frames < 1:
-        raise ValueError(f"{name} has a header but no samples; expected speech. Fetch the file again")
-    found = Header(info.frames, info.samplerate, info.channels)
-    if found.duration_s > MAX_DURATION_S:
-        limit = f"expected one utterance, at most {MAX_DURATION_S:.0f} s. Cut it into utterances"
-        raise ValueError(f"{name} lasts {found.duration_s:.0f} s; {limit}")
+    found = inspect(source)
+    if isinstance(found, Problem):
+        error = FileNotFoundError if found.kind == "gone" else ValueError
+        raise error(f"{_name(source)} {found.found}; expected {found.expected}. {found.next.capitalize()}")
     return found
 
 
@@ -84,16 +114,22 @@ def _rewound(source):
 
 
 def _what_is(source):
-    """Say what a file that is not audio holds, and what to do."""
-    content = _rewound(source).read() if _is_open(source) else Path(source).read_bytes()
-    size, start = len(content), content[:64]
+    """Say what a file holds that is not audio."""
+    if _is_open(source):
+        start = _rewound(source).read(64)
+        size = source.seek(0, io.SEEK_END)
+    else:
+        with open(source, "rb") as file:
+            start, size = file.read(64), Path(source).stat().st_size
     if size == 0:
-        return "is empty (0 bytes), not audio. Fetch the file again"
+        return Problem("empty", "is empty (0 bytes), not audio")
     if start.startswith(b"version https://git-lfs"):
-        return f"is a Git-LFS pointer ({size} bytes), not audio; run 'git lfs pull' in that clone"
+        return Problem(
+            "lfs-pointer", f"is a Git-LFS pointer ({size} bytes), not audio", next="run 'git lfs pull' in that clone"
+        )
     if start.isascii() and b"\0" not in start and not start.startswith((b"RIFF", b"FORM", b"fLaC", b"OggS")):
-        return f"is text ({size} bytes), not audio. Fetch the file again"
-    return f"is not audio that can be read ({size} bytes); expected WAV, FLAC, OGG, MP3 or AIFF. Fetch the file again"
+        return Problem("text", f"is text ({size} bytes), not audio")
+    return Problem("unreadable", f"is not audio that can be read ({size} bytes)", "WAV, FLAC, OGG, MP3 or AIFF")
 
 
 def load(source, sr):

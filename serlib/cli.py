@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 
 Corpus = Annotated[str | None, typer.Option("-n", "-d", "--name", help="The corpus, by its name.")]
+CorpusName = Annotated[str | None, typer.Option("-n", "--dataset_name", help="The corpus, by its name.")]
+Folder = Annotated[Path | None, typer.Option("-d", "--dataset", help="The folder that holds the corpus.")]
 Table = Annotated[Path | None, typer.Option("-p", "--csv", help="An index table, as 'index' writes it.")]
 Data = Annotated[Path | None, typer.Option("--data", help="The folder that the table's paths are relative to.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="Features, model and training, under one name.")]
@@ -64,7 +66,8 @@ def _print_table(table, title):
     printed = RichTable(title=title, title_justify="left", title_style="bold")
     printed.add_column(table.index.name or "", overflow="fold")
     for column in table.columns:
-        printed.add_column(str(column), justify="right" if pd.api.types.is_numeric_dtype(table[column]) else "left")
+        justify = "right" if pd.api.types.is_numeric_dtype(table[column]) else "left"
+        printed.add_column(str(column), justify=justify, overflow="fold")
     for name, *values in table.itertuples():
         printed.add_row(str(name), *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
     Console().print(printed)
@@ -105,7 +108,7 @@ def overview(context: typer.Context):
     here = settings.current()
     print(f"serlib {__version__}, Python {platform.python_version()}; profile {here.profile}")
     found = corpora.find_all(here.data)
-    for name in corpora.NAMES:
+    for name in dict.fromkeys([*corpora.NAMES, *found]):
         where = found.get(name) or ("made when first used" if here.profile == "tiny" else f"not in {here.data}")
         print(f"  {name:8} {where}")
     if here.profile == "tiny":
@@ -113,30 +116,66 @@ def overview(context: typer.Context):
     elif found:
         print(f"Next: python -m serlib index -n {next(iter(found))}")
     else:
-        print(f"Next: put a corpus into {here.data}, in a folder called {corpora.get('emodb').folder} or the like")
+        print(f"Next: python -m serlib download emodb   (into {here.data})")
+
+
+@app.command("doctor")
+def doctor_command(
+    path: Folder = None,
+    name: CorpusName = None,
+    quick: Annotated[bool, typer.Option("--quick", help="Compare sizes only, not contents.")] = False,
+    as_json: AsJson = False,
+):
+    """Compare a copy of a corpus with what was published, file by file."""
+    from . import doctor, index
+
+    if path is None and name is None:
+        raise ValueError("nothing to look at; give a folder with -d PATH, a corpus with -n NAME, or both")
+    folder = path or index.corpus_folder(name)
+    _announce(name or "a corpus", folder)
+    report = doctor.examine(folder, name, quick=quick, progress=sys.stderr.isatty())
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _print_report(report)
+    return 0 if report.ok else 1
+
+
+def _print_report(report):
+    """Print the findings of `doctor` by kind, with the first of each, and the verdict."""
+    if report.findings:
+        table = report.table()
+        what = table["first"] + ": " + table["found"] + "; expected " + table["expected"] + ".\nNext: " + table["next"]
+        _print_table(table[["n"]].assign(**{"the first, and what to do": what}), "")
+    print(report.verdict)
 
 
 @app.command("index")
 def index_command(
-    path: Annotated[Path | None, typer.Option("-d", "--dataset", help="The folder that holds the corpus.")] = None,
-    name: Annotated[str | None, typer.Option("-n", "--dataset_name", help="The corpus, by its name.")] = None,
+    path: Folder = None,
+    name: CorpusName = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The table to write.")] = None,
     seed: Seed = settings.SEED,
-    keep_flagged: Annotated[bool, typer.Option(help="Give defective utterances a part all the same.")] = False,
+    label_version: Annotated[str | None, typer.Option("--labels", help="Which version of the labels to take.")] = None,
+    keep_flagged: Annotated[
+        bool, typer.Option("--keep-flagged", help="Give defective utterances a part all the same.")
+    ] = False,
     as_json: AsJson = False,
 ):
     """Write a corpus's index table, with its random 80/20 part."""
     from . import index
 
-    if name is None:
+    if path is None and name is None:
         raise ValueError(f"no corpus is named; say which with -n NAME ({', '.join(corpora.NAMES)})")
-    passport = corpora.get(name)
-    csv = output or settings.current().csv / f"{passport.id}.csv"
+    passport = corpora.get(name) if path is None else index.passport_of(path, name)
+    csv = output or index.table_file(passport, label_version)
     if csv.suffix != ".csv":
         raise ValueError(f"{csv} does not end in .csv; name the table so")
-    folder = path or index.corpus_folder(name)
+    folder = path or index.corpus_folder(passport)
     _announce(passport.id, folder)
-    table = index.scan(folder, passport.id, seed=seed, keep_flagged=keep_flagged, progress=True)
+    table = index.scan(
+        folder, passport, seed=seed, label_version=label_version, keep_flagged=keep_flagged, progress=True
+    )
     index.write(table, csv)
     for problem in table.attrs["problems"]:
         _say(problem)
@@ -159,6 +198,31 @@ def index_command(
     else:
         _print_table(parts, f"{passport.title}: {used['speaker'].nunique()} speakers")
         print(csv)
+
+
+@app.command("download")
+def download_command(
+    name: Annotated[str, typer.Argument(help="The corpus, by its name.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Where the corpora lie; by default SERLIB_DATA or datasets/.")
+    ] = None,
+):
+    """Fetch a corpus, or say how a person gets it; then compare it with what was published."""
+    from . import doctor, download
+
+    passport, data = corpora.get(name), output or settings.current("full").data
+    _announce(passport.id, f"the net, into {data}")
+    if "steps" in passport.download:
+        print("\n".join(download.instructions(passport, data)))
+        folder = corpora.find_folder(data, passport)
+        if folder is None:
+            return 1
+        report = doctor.examine(folder, passport, progress=sys.stderr.isatty())
+    else:
+        report = download.fetch(passport, data, progress=sys.stderr.isatty())
+    _print_report(report)
+    print(report.folder)
+    return 0 if report.ok else 1
 
 
 @app.command()

@@ -82,7 +82,7 @@ def _ink(colour):
 
 def _corpus_ticks(names):
     """Return corpora's ids as people write them."""
-    return [corpora.get(name).folder for name in names]
+    return [corpora.short_title(name) for name in names]
 
 
 def draw_emotions(counts, *, ax=None):
@@ -622,7 +622,7 @@ def draw_confusion(predictions, *, ax=None):
     )
     summary = evaluate.summary(predictions)
     score = f"UAR {summary['uar']:.2f} (chance {summary['chance']:.2f})"
-    title = f"{corpora.get(summary['corpus']).folder}, {summary['protocol']}: {score}"
+    title = f"{corpora.short_title(summary['corpus'])}, {summary['protocol']}: {score}"
     ax.set_title(title, fontsize=10)
     ax.set(xlabel="predicted", ylabel="true")
     ax.tick_params(axis="x", rotation=45)

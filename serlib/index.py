@@ -1,9 +1,9 @@
 """Folder -> index table: a row per utterance, from file names, headers and content hashes; nothing is decoded.
 
-The columns are text but for ``duration_s`` (float), ``sample_rate_hz`` and ``channels`` (int); missing is an empty
-string. ``part`` is ``train`` or ``test``, or empty: kept out, for the reason in ``flags``. What does not fit into rows
-stands in ``table.attrs`` and, on disk, in a JSON file beside the CSV: ``corpus``, ``folder``, ``synthetic``,
-``protocol``, ``seed``, ``labels``, ``dropped`` and ``problems``.
+The columns are text but for ``duration_s`` (float), ``sample_rate_hz``, ``channels`` and ``age`` (int); missing is an
+empty string (of ``age``, NA). ``part`` is ``train`` or ``test``, or empty: kept out, for the reason in ``flags``. What
+does not fit into rows stands in ``table.attrs`` and, on disk, in a JSON file beside the CSV: ``corpus``, ``folder``,
+``synthetic``, ``protocol``, ``seed``, ``labels`` (which version), ``dropped`` and ``problems``.
 """
 
 import hashlib
@@ -23,63 +23,77 @@ COLUMNS = (
     *("utterance", "corpus", "path", "speaker", "gender", "emotion", "sentence", "take", "intensity"),
     *("duration_s", "sample_rate_hz", "channels", "content", "part", "flags"),
 )
-NUMBERS = {"duration_s": float, "sample_rate_hz": int, "channels": int}
+DEMOGRAPHICS = ("age", "race", "ethnicity")  # of the speaker, where published; a table may do without
+NUMBERS = {"duration_s": float, "sample_rate_hz": int, "channels": int, "age": "Int64"}
 PARTS = ("train", "test", "")
 
 
-def scan(path, corpus, *, seed=SEED, keep_flagged=False, progress=False):
+def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False, progress=False):
     """Index a folder that holds a corpus, however it is laid out, and compare it with what was published.
 
     File names decide what an utterance is, never folders (but for SAVEE's speakers). Where an utterance is found
-    more than once, the first place in alphabetical order is read. Utterances with a known or found defect are
-    flagged and kept out: ``silent`` and ``contradictory`` ones (identical recordings with different labels), and all
-    but the first of identical recordings (``duplicate``).
+    more than once, the first place in alphabetical order is read. Utterances with a defect that the passport declares
+    are treated as it says. Found defects keep an utterance out: identical recordings with different labels
+    (``contradictory``), all but the first of identical recordings (``duplicate``), and no label in the wanted version
+    (``unlabelled``).
 
     Parameters
     ----------
     path : path-like
         The folder; everything below it is looked at.
-    corpus : str
-        The corpus's name.
+    corpus : str or Passport, optional
+        The corpus's name; by default the passport in the folder says which corpus of your own it holds.
     seed : int
         Draws the random part: a fifth of each emotion is ``test``.
+    label_version : str, optional
+        Which version of the labels to take, of ``corpora.get(corpus).label_versions``; by default the first.
     keep_flagged : bool
-        Whether flagged utterances get a part all the same.
+        Whether utterances that would be kept out get a part all the same.
     progress : bool
         Whether to show a progress bar on stderr.
 
     Returns
     -------
     DataFrame
-        The columns of `COLUMNS`, sorted by ``utterance``. ``attrs["problems"]`` lists every deviation from the
-        passport, a line each; ``attrs["dropped"]`` what was kept out, and why.
+        The columns of `COLUMNS` and `DEMOGRAPHICS`, sorted by ``utterance``. ``attrs["problems"]`` lists every
+        deviation from the passport, a line each; ``attrs["dropped"]`` what was kept out, and why.
 
     Raises
     ------
     FileNotFoundError
         If there is no such folder.
     ValueError
-        If no utterance of the corpus is in it.
+        If no utterance of the corpus is in it, or it has no such version of labels.
     """
-    root, passport = Path(path), corpora.get(corpus)
+    root, passport = Path(path), passport_of(path, corpus)
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder; expected the one that holds {passport.id}. {passport.obtain}")
+    label_version = label_version or next(iter(passport.label_versions))
+    relabelled = passport.relabel(label_version)
     found, problems = _find(root, passport)
-    rows = []
+    rows, unread = [], {}
     for parsed, file in tqdm(found, desc=f"index {passport.id}", unit="file", disable=not progress):
-        try:
-            rows.append(_row(passport, parsed, file, root))
-        except (ValueError, OSError) as error:
-            problems.append(f"{passport.id}: {error}")
+        header = audio.inspect(file)
+        if isinstance(header, audio.Header):
+            rows.append(_row(passport, parsed, file, root, header))
+        else:
+            unread.setdefault(header.kind, []).append((file, header))
+    problems += [_unread(files) for files in unread.values()]
     if not rows:
-        example = Path(passport.manifest()["path"][0]).name
-        expected = f"expected files named like {example}. {passport.obtain}"
+        expected = f"expected files named like {passport.example}. {passport.obtain}"
         raise ValueError("; ".join([f"{root} holds no utterance of {passport.id}", *problems[:1], expected]))
-    table = pd.DataFrame(rows, columns=COLUMNS).sort_values("utterance", ignore_index=True)
-    marker = root / "SYNTHETIC.json"
+    table = pd.DataFrame(rows, columns=[*COLUMNS, *DEMOGRAPHICS]).sort_values("utterance", ignore_index=True)
+    table = table.astype(NUMBERS)
+    marker = root / synthetic.MARKER
     made = json.loads(marker.read_text(encoding="utf-8")) if marker.is_file() else None
-    table["flags"] = _flags(table, passport)
-    kept_out = (table["flags"] != "") & (not keep_flagged)
+    problems += _deviations(table, passport, made, root)
+    table["emotion"] = [
+        relabelled.get(utterance.removeprefix(f"{passport.id}/")) or emotion
+        for utterance, emotion in zip(table["utterance"], table["emotion"], strict=True)
+    ]
+    unlabelled = {stem for stem, emotion in relabelled.items() if not emotion}
+    table["flags"] = _flags(table, passport, unlabelled)
+    kept_out = ~table["flags"].map(_is_kept(passport)) & (not keep_flagged)
     table["part"] = ""
     table.loc[~kept_out, "part"] = random_parts(table.loc[~kept_out, "emotion"], seed=seed)
     table.attrs = {
@@ -89,11 +103,31 @@ def scan(path, corpus, *, seed=SEED, keep_flagged=False, progress=False):
         "synthetic": made is not None,
         "protocol": "random",
         "seed": seed,
-        "labels": "file names",
+        "labels": label_version,
         "dropped": table.loc[kept_out, ["utterance", "path", "flags"]].to_dict("records"),
-        "problems": problems + _deviations(table, passport, made, root),
+        "problems": problems,
     }
     return table
+
+
+def passport_of(path, corpus=None):
+    """Return the passport of the corpus called `corpus`, or else the one in a folder.
+
+    Raises
+    ------
+    ValueError
+        If neither says what the folder holds.
+    """
+    passport = corpora.own(path)
+    if passport is not None and corpus in (None, passport, passport.id):
+        return passport
+    if corpus is None:
+        names = ", ".join(corpora.NAMES)
+        raise ValueError(
+            f"no corpus is named, and {path} holds neither {corpora.OWN_PASSPORT} nor {corpora.OWN_TABLE}; say which"
+            f" corpus it is ({names})"
+        )
+    return corpora.get(corpus)
 
 
 def _sound_files(root):
@@ -106,7 +140,7 @@ def _sound_files(root):
 
 
 def listing(folder):
-    """Return a hash of what lies below a folder: the sound files' paths, sizes and times of change.
+    """Return a hash of what lies below a folder: paths, sizes and times of change, of a passport of your own, too.
 
     Parameters
     ----------
@@ -118,7 +152,8 @@ def listing(folder):
         16 hexadecimal digits; a table whose ``attrs["listing"]`` differs is no longer up to date.
     """
     lines = []
-    for file in _sound_files(Path(folder)):
+    declared = [Path(folder) / name for name in (corpora.OWN_PASSPORT, corpora.OWN_TABLE)]
+    for file in [*_sound_files(Path(folder)), *(file for file in declared if file.is_file())]:
         status = file.stat() if file.exists() else None
         size, time = (status.st_size, status.st_mtime_ns) if status else (0, 0)  # a link that leads nowhere
         lines.append(f"{file.relative_to(folder).as_posix()} {size} {time}")
@@ -146,14 +181,21 @@ def _find(root, passport):
     return list(found.values()), problems
 
 
-def _row(passport, parsed, file, root):
-    header = audio.header(file)
+def _unread(files):
+    """Say in a line why files of one kind were not read."""
+    (file, problem), more = files[0], len(files) - 1
+    line = f"{file} {problem.found}; expected {problem.expected}. {problem.next.capitalize()}."
+    return f"{line} {more:,} more {'is' if more == 1 else 'are'} like it." if more else line
+
+
+def _row(passport, parsed, file, root, header):
+    speaker = passport.speaker(parsed.speaker)
     return {
         "utterance": f"{passport.id}/{parsed.stem}",
         "corpus": passport.id,
         "path": file.relative_to(root).as_posix(),
         "speaker": f"{passport.id}/{parsed.speaker}",
-        "gender": passport.speakers[parsed.speaker].gender,
+        "gender": speaker.gender,
         "emotion": parsed.emotion,
         "sentence": parsed.sentence,
         "take": parsed.take,
@@ -162,6 +204,7 @@ def _row(passport, parsed, file, root):
         "sample_rate_hz": header.sample_rate_hz,
         "channels": header.channels,
         "content": content_hash(file),
+        **{name: getattr(speaker, name) for name in DEMOGRAPHICS},
     }
 
 
@@ -171,10 +214,11 @@ def content_hash(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _flags(table, passport):
-    """Return the defects of each row, joined by ``;``: those declared in the passport, and identical recordings."""
+def _flags(table, passport, unlabelled):
+    """Return the defects of each row, joined by ``;``: those declared in the passport, and those found."""
     flags = {utterance: set() for utterance in table["utterance"]}
-    for stem, (flag, _) in passport.defects.items():
+    declared = [(stem, defect.flag) for stem, defect in passport.defects.items()]
+    for stem, flag in declared + [(stem, "unlabelled") for stem in unlabelled]:
         if (utterance := f"{passport.id}/{stem}") in flags:
             flags[utterance].add(flag)
     for _, same in table.groupby("content"):
@@ -185,6 +229,12 @@ def _flags(table, passport):
             for utterance in same["utterance"][1:]:
                 flags[utterance].add("duplicate")
     return [";".join(sorted(flags[utterance])) for utterance in table["utterance"]]
+
+
+def _is_kept(passport):
+    """Return a function that says whether an utterance with these flags is kept: by policy, or for want of flags."""
+    harmless = {defect.flag for defect in passport.defects.values() if defect.policy == "keep"}
+    return lambda flags: set(filter(None, flags.split(";"))) <= harmless
 
 
 def random_parts(emotions, *, test_size=0.2, seed=SEED):
@@ -238,17 +288,25 @@ def _deviations(table, passport, made, root):
         found = Counter(table["emotion"])
         off = [f"{emotion} {found[emotion]} of {n}" for emotion, n in made["by_emotion"].items() if found[emotion] != n]
         return [f"{passport.id}: {root} was changed since it was made: {', '.join(off)}. Make it again"] if off else []
-    if len(table) == passport.n_utterances:
-        return []
-    published, present = passport.published_stems(), set(table["utterance"].str.removeprefix(f"{passport.id}/"))
-    missing = [path for stem, path in published.items() if stem not in present]
-    extra = sorted(present.difference(published))
-    line = f"{passport.id}: {len(table):,} utterances under {root}, {passport.n_utterances:,} published"
-    if missing:
-        line += f"; {len(missing):,} missing: {_few(missing)}. Unpack the archive again"
-    if extra:
-        line += f"; {len(extra):,} never published: {_few(extra)}. Move them elsewhere"
-    return [line]
+    published, lines = passport.published(), []
+    if published.empty:
+        return lines
+    content = table.set_index(table["utterance"].str.removeprefix(f"{passport.id}/"))["content"]
+    missing = list(published["path"][~published.index.isin(content.index)])
+    extra = sorted(content.index.difference(published.index))
+    doctor = f"python -m serlib doctor -d {root} -n {passport.id}"
+    if missing or extra:
+        line = f"{passport.id}: {len(table):,} utterances under {root}, {len(published):,} published"
+        line += f"; {len(missing):,} missing: {_few(missing)}" if missing else ""
+        line += f"; {len(extra):,} never published: {_few(extra)}" if extra else ""
+        lines.append(f"{line}. See '{doctor}'")
+    if "sha256" in published:
+        both = content.index.intersection(published.index)
+        altered = sorted(both[content[both].to_numpy() != published["sha256"][both].to_numpy()])
+        if altered:
+            line = f"{passport.id}: {len(altered):,} of {len(both):,} utterances differ from what was published"
+            lines.append(f"{line}: {_few(altered)}. See '{doctor}'")
+    return lines
 
 
 def _few(items):
@@ -328,8 +386,10 @@ def read(csv):
     if table.empty:
         raise ValueError(f"{csv} has no rows; {again}")
     try:
-        table = table[list(COLUMNS)].astype(NUMBERS)
-    except ValueError as error:
+        table = table.reindex(columns=[*COLUMNS, *DEMOGRAPHICS], fill_value="")
+        table["age"] = table["age"].replace("", None)
+        table = table.astype(NUMBERS)
+    except (ValueError, TypeError) as error:
         raise ValueError(f"{csv} has text among its numbers ({error}); {again}") from None
     for column, allowed in (("emotion", labels.EMOTIONS), ("part", PARTS)):
         if unknown := sorted(set(table[column]).difference(allowed)):
@@ -341,13 +401,15 @@ def read(csv):
     return table.sort_values("utterance", ignore_index=True)
 
 
-def load(corpus, *, progress=False):
+def load(corpus, *, label_version=None, progress=False):
     """Return a corpus's index table in the current profile, indexing the corpus unless the table at hand is up to date.
 
     Parameters
     ----------
     corpus : str
         The corpus's name.
+    label_version : str, optional
+        As for `scan`.
     progress : bool
 
     Returns
@@ -362,21 +424,28 @@ def load(corpus, *, progress=False):
     """
     passport, here = corpora.get(corpus), settings.current()
     folder = corpus_folder(passport.id)
-    csv, now = here.csv / f"{passport.id}.csv", {"folder": str(folder.resolve()), "listing": listing(folder)}
+    csv, now = table_file(passport, label_version), {"folder": str(folder.resolve()), "listing": listing(folder)}
     if csv.is_file() and (table := read(csv)).attrs.items() >= now.items():
         return table
-    table = scan(folder, passport.id, seed=here.seed, progress=progress)
+    table = scan(folder, passport, seed=here.seed, label_version=label_version, progress=progress)
     write(table, csv)
     return table
 
 
-def at_hand(names=corpora.NAMES):
+def table_file(corpus, label_version=None):
+    """Return where a corpus's index table is stored in the current profile: a file for each version of its labels."""
+    passport = corpora.get(corpus)
+    is_default = label_version in (None, next(iter(passport.label_versions)))
+    return settings.current().csv / f"{passport.id}{'' if is_default else f'-{label_version}'}.csv"
+
+
+def at_hand(names=None):
     """Index the corpora at hand in the current profile.
 
     Parameters
     ----------
-    names : sequence of str
-        The corpora to look for.
+    names : sequence of str, optional
+        The corpora to look for; by default the seven, and those of your own that lie beside them.
 
     Returns
     -------
@@ -386,7 +455,7 @@ def at_hand(names=corpora.NAMES):
         Why the others could not be indexed, and what to do.
     """
     tables, missing = {}, {}
-    for name in names:
+    for name in names or (*corpora.NAMES, *corpora.own_in(settings.current().data)):
         try:
             tables[name] = load(name)
         except (FileNotFoundError, ValueError) as error:
@@ -420,7 +489,7 @@ def corpus_folder(corpus):
         If the profile is ``full`` and the corpus is not under its data folder.
     """
     passport, here = corpora.get(corpus), settings.current()
-    if here.profile == "tiny":
+    if here.profile == "tiny" and not passport.home:
         return synthetic.write(passport.id, here.data)
     if (folder := corpora.find_folder(here.data, passport.id)) is None:
         raise FileNotFoundError(

@@ -4,6 +4,8 @@ Every table, model output, axis and legend uses these names in this order. Calm,
 emotions, never merged; TESS's "pleasant surprise" is called ``surprise``.
 """
 
+import re
+
 EMOTIONS = ("anger", "boredom", "calm", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
 
 GENDERS = ("female", "male")
@@ -21,6 +23,47 @@ COLOURS = {
     "sadness": "#0072B2",
     "surprise": "#CC79A7",
 }
+
+# Words that people write for an emotion, in file and folder names; never used to read labels.
+WORDS = {
+    "anger": ("anger", "angry", "ang"),
+    "boredom": ("boredom", "bored"),
+    "calm": ("calm",),
+    "disgust": ("disgust", "disgusted", "dis"),
+    "fear": ("fear", "fearful", "afraid", "fea"),
+    "happiness": ("happiness", "happy", "joy", "hap"),
+    "neutral": ("neutral", "neu"),
+    "sadness": ("sadness", "sad"),
+    "surprise": ("surprise", "surprised", "ps", "sur"),
+}
+
+
+def recognise(text):
+    """Return the emotions that a text names in English, as in a folder's name.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    tuple of str
+        In the vocabulary's order; empty if no word is recognised.
+
+    Examples
+    --------
+    >>> recognise("OAF_Pleasant_surprise")
+    ('surprise',)
+    """
+    words = set(re.findall("[a-z]+", text.lower()))
+    return tuple(emotion for emotion in EMOTIONS if words.intersection(WORDS[emotion]))
+
+
+def unknown(emotion):
+    """Say that a word is no emotion of the vocabulary, which there are, and which one may be meant."""
+    meant = recognise(str(emotion))
+    hint = f" (perhaps {meant[0]!r}?)" if meant else ""
+    return f"{emotion!r}; expected one of {', '.join(EMOTIONS)}{hint}"
 
 
 def ordered(emotions):

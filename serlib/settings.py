@@ -159,8 +159,13 @@ def root():
     return next((folder for folder in (here, *here.parents) if (folder / "serlib" / "settings.py").is_file()), here)
 
 
-def current():
+def current(profile=None):
     """Read the settings from the environment: ``SERLIB_PROFILE``, ``SERLIB_DATA``, ``SERLIB_CACHE``.
+
+    Parameters
+    ----------
+    profile : str, optional
+        By default what ``SERLIB_PROFILE`` says.
 
     Returns
     -------
@@ -171,7 +176,7 @@ def current():
     ValueError
         If ``SERLIB_PROFILE`` is neither ``tiny`` nor ``full``.
     """
-    profile = os.environ.get("SERLIB_PROFILE") or "tiny"
+    profile = profile or os.environ.get("SERLIB_PROFILE") or "tiny"
     project = root()
     if profile == "tiny":
         tiny = project / "build" / "tiny"

@@ -113,7 +113,7 @@ def compare_corpora(tables):
     -------
     Shell
     """
-    names = [(f"{corpora.get(name).folder}: {len(table):,} utterances", name) for name, table in tables.items()]
+    names = [(f"{corpora.short_title(name)}: {len(table):,} utterances", name) for name, table in tables.items()]
     controls = {
         "names": ipywidgets.SelectMultiple(
             options=names, value=tuple(tables), rows=len(names), description="corpora (Ctrl or ⌘: several)"
@@ -285,7 +285,7 @@ def browse_confusions(predictions):
 
     controls = {
         "corpus": ipywidgets.Dropdown(
-            options=[(corpora.get(name).folder, name) for name in names], description="corpus"
+            options=[(corpora.short_title(name), name) for name in names], description="corpus"
         ),
         "protocol": ipywidgets.Dropdown(options=protocols(names[0]), description="protocol"),
     }

@@ -19,6 +19,9 @@ ONLY_PLACE = {  # what a library may be imported by, and no other module
     "seaborn": {"figures"},
     "soundfile": {"audio"},
     "soxr": {"audio"},
+    "audformat": {"interchange"},
+    "pooch": {"download"},
+    "requests": {"download"},
 }
 
 

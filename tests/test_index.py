@@ -64,7 +64,8 @@ def test_every_layout_of_a_corpus_is_read(wavs, corpus):
 def test_the_table_is_as_promised(wavs):
     root = wavs("wav/03a01Fa.wav", "wav/08a01Wa.wav")
     table = index.scan(root, "EMO-DB")
-    assert tuple(table) == index.COLUMNS
+    assert tuple(table) == (*index.COLUMNS, *index.DEMOGRAPHICS)
+    assert (table["age"][0], table["race"][0], table["ethnicity"][0]) == (31, "", "")
     first = table.iloc[0]
     assert first["utterance"] == "emodb/03a01Fa"
     assert (first["corpus"], first["path"], first["speaker"]) == ("emodb", "wav/03a01Fa.wav", "emodb/03")
@@ -108,11 +109,23 @@ def test_strange_and_unreadable_files_are_reported_and_the_rest_is_read(wavs):
     (root / "AudioWAV" / "1001_DFA_ANG_XX.wav").write_text("version https://git-lfs.github.com/spec/v1\n")
     table = index.scan(root, "crema-d")
     assert list(table["utterance"]) == ["crema-d/1014_WSI_NEU_XX"]
-    strange, pointer, missing = table.attrs["problems"]
+    strange, pointer, missing, altered = table.attrs["problems"]
     assert "1 sound files are not named as this corpus's" in strange
     assert "1093_ARK_HAP_HI.wav" in strange
     assert "Git-LFS pointer" in pointer
     assert "7,441 missing" in missing
+    assert (
+        "1 of 1 utterances differ from what was published: '1014_WSI_NEU_XX'. See 'python -m serlib doctor" in altered
+    )
+
+
+def test_many_files_with_one_fault_are_told_in_one_line(wavs):
+    root = wavs("AudioWAV/1014_WSI_NEU_XX.wav")
+    for stem in ("1001_DFA_ANG_XX", "1001_DFA_DIS_XX", "1001_DFA_FEA_XX"):
+        (root / "AudioWAV" / f"{stem}.wav").write_text("version https://git-lfs.github.com/spec/v1\n")
+    pointers = [line for line in index.scan(root, "crema-d").attrs["problems"] if "Git-LFS" in line]
+    assert len(pointers) == 1
+    assert pointers[0].endswith("Run 'git lfs pull' in that clone. 2 more are like it.")
 
 
 def test_declared_defects_are_flagged_and_kept_out(wavs):
@@ -260,7 +273,9 @@ def test_a_corpus_that_changed_is_indexed_again(workplace, wavs, monkeypatch):
 def test_full_never_falls_back_to_synthetic_speech(workplace, monkeypatch):
     monkeypatch.setenv("SERLIB_PROFILE", "full")
     monkeypatch.setenv("SERLIB_DATA", str(workplace / "corpora"))
-    with pytest.raises(FileNotFoundError, match=r"emodb: no folder 'EMODB' in .*corpora. Download"):
+    with pytest.raises(
+        FileNotFoundError, match=r"emodb: no folder 'EMODB' in .*corpora. Get it with 'python -m serlib download emodb'"
+    ):
         index.load("emodb")
 
 

@@ -7,6 +7,7 @@ import yaml
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WANTED = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+EXTRAS = {name: wanted for name, wanted in PROJECT["optional-dependencies"].items() if name != "dev"}
 
 
 def name(requirement):
@@ -31,6 +32,10 @@ def test_every_dependency_is_pinned_with_hashes_and_no_index_is_named():
     assert "://" not in text
     for block in re.split(r"\n(?=[a-z])", text.strip()):
         assert "--hash=sha256:" in block, block
+
+
+def test_the_tests_have_every_extra():
+    assert {wanted for extra in EXTRAS.values() for wanted in extra} <= set(WANTED)
 
 
 def test_every_dependency_is_imported_or_run():

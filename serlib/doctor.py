@@ -1,0 +1,441 @@
+"""Compare a copy of a corpus with what was published: file by file, names first, then headers, then content.
+
+Most trouble with these corpora comes from the copy: files missing, doubled, renamed, overwritten, or never fetched
+(Git-LFS pointers). Nothing is changed; each finding says what to do.
+"""
+
+import json
+import math
+import os
+import re
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, astuple, dataclass
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from . import audio, corpora, index, labels, synthetic
+
+# What to do about a finding of each kind; the kinds of `serlib.audio.inspect` bring their own advice.
+KINDS = {
+    "missing": "run 'python -m serlib download {corpus}', or go on with a part of the corpus, knowingly",
+    "altered": "replace it by the published file: this is another recording, or one that was processed",
+    "silent": "delete it, or record it again",
+    "renamed": "give it its published name back",
+    "container": "use the WAV files of the corpus: lossy copies sound different to a model",
+    "misplaced": "find out which is right, name or folder; serlib goes by the name",
+    "contradiction": "find out which is right, name or folder; serlib goes by the name",
+    "doubled": "delete the copy: other programs would train and test on the same recording",
+    "extra": "move it elsewhere: it was never published",
+    "unknown": "move it elsewhere; serlib passes it over",
+    "macos": "delete it: macOS writes such files into archives, and they hold no sound",
+    "count": "make the synthetic corpus again",
+}
+# What was published so, or is only worth knowing: no finding of these makes a copy a wrong one.
+NOTES = {
+    "known defect": "nothing to do: 'index' keeps it out",
+    "channels": "nothing to do: channels are averaged when it is read",
+    "rate": "nothing to do: it is resampled when it is read",
+    "aiff": "nothing to do: it is read as what it is; Python's own wave module cannot",
+}
+COPY_MARKS = re.compile(r"( - copy( \(\d+\))?| copy( \d+)?| ?\(\d+\)|_copy\d*|_[A-Za-z0-9]{7})$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One deviation. `path` is relative to the folder, in POSIX spelling; `next` says what to do."""
+
+    kind: str
+    path: str
+    found: str
+    expected: str
+    next: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `examine` found. ``n_expected`` is None where nothing says how many utterances there are."""
+
+    corpus: str
+    folder: str
+    is_synthetic: bool
+    is_quick: bool
+    n_found: int
+    n_expected: int | None
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self):
+        """Whether the copy is what was published: all of it, and nothing else that could be taken for it."""
+        return all(finding.kind in NOTES for finding in self.findings)
+
+    @property
+    def verdict(self):
+        """The result in one line."""
+        expected = "" if self.n_expected is None else f" of {self.n_expected:,}"
+        wrong = sum(finding.kind not in NOTES for finding in self.findings)
+        what = "synthetic utterances" if self.is_synthetic else "utterances"
+        if self.is_synthetic or self.n_expected is None or self.corpus not in corpora.NAMES:
+            how = ""
+        elif self.corpus == "shemo":
+            how = ", by their names (no checksums were published)"
+        else:
+            how = ", by their sizes (contents not compared)" if self.is_quick else ", each byte as published"
+        if self.ok:
+            return f"{self.corpus}: in order; {self.n_found:,}{expected} {what}{how}"
+        return f"{self.corpus}: not in order; {self.n_found:,}{expected} {what} are there, {wrong:,} findings"
+
+    def to_dict(self):
+        """Return the report as ``doctor --json`` prints it."""
+        return {
+            "corpus": self.corpus,
+            "ok": self.ok,
+            "n_found": self.n_found,
+            "n_expected": self.n_expected,
+            "findings": [asdict(finding) for finding in self.findings],
+        }
+
+    def table(self):
+        """Sum the findings up.
+
+        Returns
+        -------
+        DataFrame
+            A row per kind: ``n``, the path of the ``first``, what was ``found`` and ``expected`` there, ``next``.
+        """
+        rows = []
+        for kind in dict.fromkeys(finding.kind for finding in self.findings):
+            found = [finding for finding in self.findings if finding.kind == kind]
+            rows.append((kind, len(found), *astuple(found[0])[1:]))
+        columns = ["kind", "n", "first", "found", "expected", "next"]
+        return pd.DataFrame(rows, columns=columns).set_index("kind")
+
+
+@dataclass
+class _File:
+    """A sound file, and what is known of it so far. `how` says how it was identified, if it was."""
+
+    file: Path
+    path: str
+    parsed: corpora.Parsed | None = None
+    how: str = ""
+    what: str = ""
+    header: audio.Header | None = None
+    content: str | None = None
+
+
+def examine(path, corpus=None, *, quick=False, progress=False):
+    """Compare a folder with what was published about the corpus that it should hold.
+
+    Parameters
+    ----------
+    path : path-like
+        The folder; everything below it is looked at.
+    corpus : str or Passport, optional
+        The corpus's name; by default it is guessed from the files' names.
+    quick : bool
+        Whether to compare sizes only, not contents.
+    progress : bool
+        Whether to show progress bars on stderr.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ValueError
+        If no corpus is named and none can be guessed.
+    """
+    root = Path(path)
+    if not root.is_dir():
+        raise FileNotFoundError(f"{root} is not a folder; expected the one that holds a corpus")
+    sound, findings = _look(root)
+    passport = index.passport_of(root, corpus) if corpus or corpora.own(root) else guess(root, [f.file for f in sound])
+    marker = root / synthetic.MARKER
+    made = json.loads(marker.read_text(encoding="utf-8")) if marker.is_file() else None
+    published = passport.published()
+    for file in sound:
+        _identify(passport, file)
+    findings += _read_headers(sound, progress)
+    readable = [file for file in sound if file.header]
+    known = published if "sha256" in published and not made else published.iloc[:0]
+    if not quick:
+        _read_contents(readable, progress)
+        _recognise(readable, known)
+    findings += _judge_names(readable, known, passport)
+    chosen, doubles = _choose(readable, known)
+    findings += doubles
+    findings += _judge_extra(chosen, published)
+    findings += _judge_contents(chosen, known, passport, quick)
+    findings += _judge_places(chosen, published, root)
+    findings += _judge_formats(chosen, passport)
+    findings += _judge_presence(passport, chosen, sound, published, made)
+    n_expected = made["n_utterances"] if made else (len(published) if len(published) else None)
+    return Report(
+        corpus=passport.id,
+        folder=str(root),
+        is_synthetic=made is not None,
+        is_quick=quick,
+        n_found=len(chosen),
+        n_expected=n_expected,
+        findings=tuple(sorted(findings, key=_urgency)),
+    )
+
+
+def _urgency(finding):
+    """Order findings: what is missing first, then what cannot be read, then the rest as `KINDS` and `NOTES` list it."""
+    order = list(KINDS)[1:] + list(NOTES)
+    return (finding.kind != "missing", order.index(finding.kind) if finding.kind in order else -1, finding.path)
+
+
+def guess(root, files):
+    """Say which corpus a folder's sound files are named like; if like none, the folder's own name may tell.
+
+    Parameters
+    ----------
+    root : path-like
+    files : sequence of Path
+
+    Returns
+    -------
+    Passport
+
+    Raises
+    ------
+    ValueError
+        If they are named like none, or like several alike.
+    """
+    votes = Counter(dict.fromkeys(corpora.NAMES, 0))
+    for name in corpora.NAMES:
+        passport = corpora.get(name)
+        for file in files:
+            probe = _File(file, "")
+            _identify(passport, probe)
+            votes[name] += 2 * (probe.how == "name") + bool(probe.how)
+    if not any(votes.values()):
+        votes.update(name for name in corpora.NAMES if corpora.is_called(root.resolve(), name))
+    (best, n), (_, second) = votes.most_common(2)
+    if n == second:
+        few = ", ".join(repr(file.name) for file in files[:3]) or "none at all"
+        raise ValueError(
+            f"{root}: cannot tell which corpus this is from its {len(files):,} sound files ({few}); say so with -n NAME"
+            f" ({', '.join(corpora.NAMES)})"
+        )
+    return corpora.get(best)
+
+
+def _finding(kind, path, found, expected):
+    return Finding(kind, path, found, expected, {**KINDS, **NOTES}.get(kind, KINDS["unknown"]))
+
+
+def _look(root):
+    """List the sound files, and find those that macOS left."""
+    sound, findings = [], []
+    for file in sorted(root.rglob("*")):
+        path = file.relative_to(root).as_posix()
+        if file.name.startswith("._") or (file.is_file() and "__MACOSX" in file.parts):
+            findings.append(_finding("macos", path, "a resource file of macOS", "recordings only"))
+        elif file.suffix.lower() in audio.SUFFIXES and not file.name.startswith("."):
+            sound.append(_File(file, path))
+    return sound, findings
+
+
+def _identify(passport, file):
+    """Say which utterance a file's name means, and how it is known."""
+    if parsed := passport.parse(file.file):
+        file.parsed, file.how = parsed, "name"
+        return
+    for other in passport.others:
+        if re.fullmatch(other["pattern"], file.file.stem):
+            file.how, file.what = other["kind"], other["what"]
+            return
+    if passport.listed is None and (parsed := passport.parse(file.file.with_suffix(".wav"))):
+        file.parsed, file.how = parsed, "container"
+        return
+    stem = file.file.stem
+    while (shorter := COPY_MARKS.sub("", stem)) != stem:
+        stem = shorter
+        if parsed := passport.parse(file.file.with_name(f"{stem}{file.file.suffix}")):
+            file.parsed, file.how = parsed, "copy"
+            return
+
+
+def _read_headers(sound, progress):
+    """Read all headers; return what is no recording."""
+    findings = []
+    for file in tqdm(sound, desc="headers", unit="file", disable=not progress):
+        found = audio.inspect(file.file)
+        if isinstance(found, audio.Problem):
+            findings.append(Finding(found.kind, file.path, found.found, found.expected, found.next))
+        else:
+            file.header = found
+    return findings
+
+
+def _read_contents(files, progress):
+    """Hash all files, in as many threads as there are processors: hashing lets other threads run."""
+    bar = tqdm(total=len(files), desc="contents", unit="file", disable=not progress)
+    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
+        for file, content in zip(files, pool.map(lambda file: index.content_hash(file.file), files), strict=True):
+            file.content = content
+            bar.update()
+
+
+def _recognise(files, published):
+    """Identify what has no name of the corpus by its content."""
+    stem_of = {} if published.empty else {content: stem for stem, content in published["sha256"].items()}
+    for file in files:
+        if file.parsed is None and not file.what and file.content in stem_of:
+            file.how, file.what = "content", stem_of[file.content]
+
+
+def _judge_names(files, published, passport):
+    """Find files that are not named as the corpus's."""
+    named = {file.parsed.stem for file in files if file.how == "name"}
+    findings = []
+    for file in files:
+        if file.how == "container":
+            found = f"{file.header.container} under the name of {file.parsed.stem}"
+            findings.append(_finding("container", file.path, found, "WAV"))
+        elif file.how == "content":
+            expected = PurePosixPath(published["path"][file.what]).name
+            findings.append(_finding("renamed", file.path, f"the recording {file.what}", f"the name {expected}"))
+        elif file.how == "copy":
+            stem = file.parsed.stem
+            is_same = file.content is None or published.empty or file.content == published["sha256"][stem]
+            kind = ("doubled" if stem in named else "renamed") if is_same else "altered"
+            named.add(stem)
+            findings.append(_finding(kind, file.path, f"a copy of {stem}", f"one file, {stem}.wav"))
+        elif file.what:
+            found, _, expected = file.what.partition("; expected ")
+            findings.append(_finding(file.how, file.path, found, expected or f"names like {passport.example}"))
+        elif not file.how:
+            expected = f"names like {passport.example}"
+            findings.append(_finding("unknown", file.path, f"the name {file.file.name}", expected))
+    return findings
+
+
+def _choose(files, published):
+    """Choose one file for each utterance, the published one if it is there; find the others.
+
+    Returns
+    -------
+    chosen : dict of str to _File
+        By canonical stem.
+    findings : list of Finding
+    """
+    groups = defaultdict(list)
+    for file in files:
+        if file.how == "name":
+            groups[file.parsed.stem].append(file)
+    chosen, findings = {}, []
+    for stem, group in sorted(groups.items()):
+        expected = published["sha256"].get(stem) if len(published) else None
+        first = next((file for file in group if file.content and file.content == expected), group[0])
+        chosen[stem] = first
+        for file in group:
+            if file is first:
+                continue
+            if _size_or_content(file) == _size_or_content(first):
+                findings.append(_finding("doubled", file.path, f"{stem} again, as {first.path}", "each recording once"))
+            else:
+                found = f"{stem} again, with another content than {first.path}"
+                findings.append(_finding("altered", file.path, found, "each recording once"))
+    return chosen, findings
+
+
+def _size_or_content(file):
+    return file.content or file.file.stat().st_size
+
+
+def _judge_extra(chosen, published):
+    """Find utterances that are named as the corpus's and were never published."""
+    return [
+        _finding("extra", file.path, f"the utterance {stem}", "published utterances only")
+        for stem, file in chosen.items()
+        if len(published) and stem not in published.index
+    ]
+
+
+def _judge_contents(chosen, published, passport, quick):
+    """Compare contents, or sizes, with what was published; find silence and what the passport knows to be wrong."""
+    findings = []
+    for stem, file in chosen.items():
+        size, is_known = file.file.stat().st_size, stem in published.index
+        if is_known and size != published["bytes"][stem]:
+            head = file.header
+            found = f"{size:,} bytes, {head.duration_s:.2f} s at {head.sample_rate_hz:,} Hz"
+            findings.append(_finding("altered", file.path, found, f"{published['bytes'][stem]:,} bytes"))
+        elif is_known and not quick and file.content != published["sha256"][stem]:
+            expected = f"the content whose SHA-256 begins with {published['sha256'][stem][:8]}"
+            findings.append(_finding("altered", file.path, f"as many bytes, but {file.content[:8]}...", expected))
+        elif stem in passport.defects:
+            defect = passport.defects[stem]
+            findings.append(_finding("known defect", file.path, f"{defect.flag}: {defect.what}", "as published"))
+        elif not is_known and not quick and _is_silent(file.file):
+            findings.append(_finding("silent", file.path, "every sample is zero", "speech"))
+    return findings
+
+
+def _is_silent(path):
+    try:
+        return audio.level_db(audio.load(path, audio.header(path).sample_rate_hz)) == -math.inf
+    except ValueError:
+        return False  # damaged inside: its own finding
+
+
+def _judge_places(chosen, published, root):
+    """Find files in a folder that belongs to others, or that names another emotion than they do."""
+    home = {stem: PurePosixPath(path).parent.name.casefold() for stem, path in published["path"].items()}
+    homes, findings = set(home.values()), []
+    for stem, file in chosen.items():
+        here = PurePosixPath(file.path).parent.name.casefold()
+        if len(homes) > 1 and here in homes and here != home.get(stem):
+            expected = f"the folder {PurePosixPath(published['path'][stem]).parent.name}" if stem in home else "none"
+            findings.append(_finding("misplaced", file.path, f"{stem} in {file.file.parent.name}", expected))
+            continue
+        said = labels.recognise(" ".join(PurePosixPath(file.path).parent.parts))
+        if len(said) == 1 and said[0] != file.parsed.emotion:
+            found = f"{stem}, {file.parsed.emotion} by its name, in a folder of {said[0]}"
+            findings.append(_finding("contradiction", file.path, found, f"a folder of {file.parsed.emotion}"))
+    return findings
+
+
+def _judge_formats(chosen, passport):
+    """Find other rates, numbers of channels and containers than the corpus's."""
+    findings = []
+    for file in chosen.values():
+        head = file.header
+        if head.container == "AIFF" and file.file.suffix.lower() == ".wav":
+            findings.append(_finding("aiff", file.path, "AIFF inside .wav", "WAV"))
+        if passport.channels and head.channels != passport.channels:
+            findings.append(_finding("channels", file.path, f"{head.channels} channels", str(passport.channels)))
+        if passport.sample_rate_hz and head.sample_rate_hz != passport.sample_rate_hz:
+            found, expected = (f"{rate:,} Hz" for rate in (head.sample_rate_hz, passport.sample_rate_hz))
+            findings.append(_finding("rate", file.path, found, expected))
+    return findings
+
+
+def _judge_presence(passport, chosen, sound, published, made):
+    """Find what is not there: published utterances, or those that a synthetic corpus says it has."""
+    if made:
+        n = Counter(file.parsed.emotion for file in chosen.values())
+        return [
+            _finding("count", "", f"{n[emotion]} utterances of {emotion}", f"{expected}, as made")
+            for emotion, expected in made["by_emotion"].items()
+            if n[emotion] != expected
+        ]
+    there = set(chosen) | {file.parsed.stem for file in sound if file.parsed} | {file.what for file in sound}
+    next = KINDS["missing"].format(corpus=passport.id)
+    if passport.home:
+        next = f"put it there, or take its line out of {corpora.OWN_TABLE}"
+    return [
+        Finding("missing", path, "no such file", f"the utterance {stem}", next)
+        for stem, path in published["path"].items()
+        if stem not in there
+    ]

@@ -1,0 +1,266 @@
+"""Fetch corpora from where their publishers, or a known mirror, offer them: resumed, checked, and placed whole.
+
+pooch looks after progress, checksums and placement. What it does not do is done here: an interrupted transfer goes on
+where it stopped, and an archive is unpacked only if nothing in it can do harm.
+"""
+
+import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+import pooch
+import requests
+from tqdm.auto import tqdm
+
+from . import corpora, doctor
+
+TIMEOUT_S = 30  # without a byte
+BLOCK = 1 << 20
+N_CONNECTIONS, MAX_FAILURES = 8, 20
+SPOILT = ("altered", "lfs-pointer", "empty", "no-samples", "text", "unreadable", "too-long")  # fetched again
+MAX_MEMBERS, MAX_BYTES = 20_000, 3 << 30  # of an unpacked archive; the largest corpus has 7,442 files and 1 GB
+
+
+def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):
+    """Download a corpus into its folder and compare it with what was published.
+
+    Parameters
+    ----------
+    corpus : str or Passport
+        The corpus's name.
+    data : path-like
+        Where the corpora lie; the corpus gets a folder of its own in it.
+    timeout_s : float
+        How long the server may be silent.
+    progress : bool
+        Whether to show progress bars on stderr.
+
+    Returns
+    -------
+    doctor.Report
+        On the folder; one that is complete already is only compared.
+
+    Raises
+    ------
+    LookupError
+        If the corpus cannot be downloaded without a person; the message says, step by step, what to do.
+    ConnectionError
+        If the transfer fails; what has arrived is kept, and a further call goes on from there.
+    FileExistsError
+        If there is a folder that holds something else.
+    ValueError
+        If what has arrived is not what was published, or could do harm; it is deleted.
+    """
+    passport, data = corpora.get(corpus), Path(data)
+    if not passport.download.keys() & {"url", "files"}:
+        raise LookupError("\n".join(instructions(passport, data)))
+    pooch.get_logger().setLevel("WARNING")
+    folder = corpora.find_folder(data, passport) or data / passport.folder
+    if "files" in passport.download:
+        _fetch_files(passport, folder, timeout_s, progress)
+    elif not folder.is_dir() or not any(folder.iterdir()):
+        _fetch_archive(passport, folder, timeout_s, progress)
+    report = doctor.examine(folder, passport, progress=progress)
+    if not report.n_found:
+        raise FileExistsError(f"{folder} exists and holds nothing of {passport.id}; move it away, then try again")
+    return report
+
+
+def instructions(corpus, data):
+    """Say how a person gets a corpus that cannot be downloaded without one.
+
+    Parameters
+    ----------
+    corpus : str or Passport
+    data : path-like
+        Where the corpora lie.
+
+    Returns
+    -------
+    list of str
+        A line each; the last step checks the copy.
+    """
+    passport = corpora.get(corpus)
+    check = f"Check it: python -m serlib doctor -n {passport.id} -d {Path(data) / passport.folder}"
+    steps = [*passport.download.get("steps", ("Its passport does not say where it can be had.",)), check]
+    title = f"{passport.id} is given to people only (licence: {passport.licence or 'not stated'}). What to do:"
+    return [title, *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]
+
+
+def _fetch_archive(passport, folder, timeout_s, progress):
+    """Download an archive beside the folder, unpack it beside the folder, and move it into place."""
+    declared, folder = passport.download, Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    partial = folder.parent / f".{passport.id}.zip.part"
+    with tempfile.TemporaryDirectory(prefix=f".{passport.id}-", dir=folder.parent) as place:
+        try:
+            archive = pooch.retrieve(
+                declared["url"],
+                known_hash=f"md5:{declared['md5']}" if "md5" in declared else None,
+                fname="archive.zip",
+                path=place,
+                downloader=lambda url, output, _: _resume(url, output, partial, timeout_s, progress),
+            )
+        except ValueError:
+            partial.unlink(missing_ok=True)
+            raise ValueError(
+                f"{passport.id}: {declared['url']} sent another archive than was published (MD5 {declared['md5']}"
+                " expected); it was deleted. Try again, and if it stays so, tell us"
+            ) from None
+        try:
+            unpack(archive, Path(place) / "unpacked", progress=progress)
+            if not doctor.examine(Path(place) / "unpacked", passport, quick=True).n_found:
+                raise ValueError(f"holds nothing of {passport.id}; it was deleted")
+        except ValueError as error:
+            partial.unlink(missing_ok=True)
+            raise ValueError(f"{passport.id}: the archive from {declared['url']} {error}") from None
+        if folder.is_dir():
+            folder.rmdir()
+        (Path(place) / "unpacked").replace(folder)
+    partial.unlink(missing_ok=True)
+
+
+def _resume(url, output, partial, timeout_s, progress):
+    """Download `url` to `partial`, from where it stopped before, and move it to `output`."""
+    there = partial.stat().st_size if partial.is_file() else 0
+    headers = {"Range": f"bytes={there}-"} if there else {}
+    try:
+        with requests.get(url, headers=headers, stream=True, timeout=timeout_s) as answer:
+            if answer.status_code == requests.codes.requested_range_not_satisfiable:
+                if answer.headers.get("Content-Range") != f"bytes */{there}":  # else it was whole already
+                    partial.unlink()
+                    return _resume(url, output, partial, timeout_s, progress)
+                shutil.move(partial, output)
+                return None
+            answer.raise_for_status()
+            if answer.status_code != requests.codes.partial_content:
+                there = 0
+            length = answer.headers.get("Content-Length")
+            total = there + int(length) if length else None
+            bar = tqdm(
+                desc=PurePosixPath(url).name,
+                total=total,
+                initial=there,
+                unit="B",
+                unit_scale=True,
+                disable=not progress,
+            )
+            with bar, open(partial, "ab" if there else "wb") as file:
+                for block in answer.iter_content(BLOCK):
+                    file.write(block)
+                    bar.update(len(block))
+    except requests.RequestException as error:
+        n_bytes = partial.stat().st_size if partial.is_file() else 0
+        next = f"{n_bytes:,} bytes are kept; try again to go on from there" if n_bytes else "try again later"
+        raise ConnectionError(f"{url}: {_why(error, timeout_s)}; {next}") from None
+    shutil.move(partial, output)
+    return None
+
+
+def _why(error, timeout_s):
+    """Say in words why a transfer failed."""
+    if isinstance(error, requests.HTTPError):
+        return f"the server answered {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+        return f"the server was silent for {timeout_s:g} s"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the transfer broke off"
+    return "the server cannot be reached"
+
+
+def unpack(archive, folder, *, progress=False):
+    """Unpack a zip archive of recordings, all of it or nothing.
+
+    Parameters
+    ----------
+    archive, folder : path-like
+        The folder is made.
+    progress : bool
+
+    Raises
+    ------
+    ValueError
+        If it is no zip archive, is damaged, or holds what does not belong into one of recordings: paths that lead out
+        of the folder, links, more than `MAX_MEMBERS` files or `MAX_BYTES` bytes.
+    """
+    folder = Path(folder)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = [member for member in opened.infolist() if not member.is_dir()]
+            _refuse_harm(members)
+            for member in tqdm(members, desc="unpack", unit="file", disable=not progress):
+                target = folder / member.filename
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with opened.open(member) as source, open(target, "wb") as file:
+                    shutil.copyfileobj(source, file, BLOCK)
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise ValueError(f"is no sound zip archive ({error}); try again") from None
+
+
+def _refuse_harm(members):
+    for member in members:
+        path = PurePosixPath(member.filename.replace("\\", "/"))
+        if path.is_absolute() or PureWindowsPath(member.filename).drive or ".." in path.parts:
+            raise ValueError(f"would write outside its folder ({member.filename!r}); nothing was unpacked")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise ValueError(f"holds a link ({member.filename!r}); expected files only, nothing was unpacked")
+    n_bytes = sum(member.file_size for member in members)
+    if len(members) > MAX_MEMBERS or n_bytes > MAX_BYTES:
+        raise ValueError(
+            f"unpacks to {len(members):,} files of {n_bytes:,} bytes; expected at most {MAX_MEMBERS:,} of"
+            f" {MAX_BYTES:,}, nothing was unpacked"
+        )
+
+
+def _fetch_files(passport, folder, timeout_s, progress):
+    """Download what is not there, or not as published, file by file; each appears whole or not at all."""
+    published = passport.manifest().set_index("path")["sha256"]
+    wanted = _wanted(passport, folder, published)
+    failed = {}
+
+    def get(path):
+        if len(failed) >= MAX_FAILURES:
+            return
+        target, url = folder / wanted[path], passport.download["files"] + path
+        try:
+            pooch.retrieve(
+                url,
+                known_hash=f"sha256:{published[path]}",
+                fname=target.name,
+                path=target.parent,
+                downloader=pooch.HTTPDownloader(timeout=timeout_s),
+            )
+        except requests.RequestException as error:
+            failed[path] = f"{url}: {_why(error, timeout_s)}"
+        except ValueError:
+            failed[path] = f"{url}: the server sent something else than was published"
+
+    with ThreadPoolExecutor(N_CONNECTIONS) as pool:
+        done = pool.map(get, wanted)
+        for _ in tqdm(done, desc=passport.id, total=len(wanted), unit="file", disable=not progress):
+            pass
+    if failed:
+        first = next(iter(failed.values()))
+        stopped = " (stopped after so many)" if len(failed) >= MAX_FAILURES else ""
+        raise ConnectionError(
+            f"{passport.id}: {len(failed):,} of {len(wanted):,} files did not arrive{stopped}, such as {first}; the"
+            " others are kept, try again to go on from there"
+        )
+
+
+def _wanted(passport, folder, published):
+    """Return {published path: path in the folder} of the files to fetch."""
+    if not folder.is_dir():
+        return {path: path for path in published.index}
+    path_of = {passport.parse(path).stem: path for path in published.index}
+    report = doctor.examine(folder, passport)
+    wanted = {finding.path: finding.path for finding in report.findings if finding.kind == "missing"}
+    for finding in report.findings:
+        parsed = passport.parse(finding.path)
+        if finding.kind in SPOILT and parsed and parsed.stem in path_of:
+            wanted[path_of[parsed.stem]] = finding.path
+    return wanted

@@ -1,0 +1,172 @@
+"""Index tables to and from audformat databases, the format of audb and nkululeko. Needs the extra ``audformat``."""
+
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from . import corpora, index, labels
+
+NEEDED = "pip install 'serlib[audformat]'"
+
+
+def to_audformat(table, folder):
+    """Save an index table as an audformat database.
+
+    The database has the tables ``files`` (speaker, sentence, take, intensity, duration, flags), ``emotion`` (of every
+    utterance), and ``emotion.train`` and ``emotion.test``. Paths are those of the index table: save it into the
+    corpus's folder, where they hold, or use `audformat.Database.map_files`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        An index table of one corpus.
+    folder : path-like
+        Where ``db.yaml`` and the tables are written.
+
+    Returns
+    -------
+    audformat.Database
+
+    Raises
+    ------
+    ImportError
+        If audformat is not installed.
+    """
+    audformat = _audformat()
+    corpus = table["corpus"].iloc[0]
+    if corpus in corpora.NAMES:
+        passport = corpora.get(corpus)
+        about = {"source": passport.title, "languages": [passport.language], "license": passport.licence}
+        about["description"] = passport.citation
+    else:
+        about = {"source": corpus}
+    database = audformat.Database(corpus, usage=audformat.define.Usage.RESEARCH, **about)
+    database.schemes["emotion"] = audformat.Scheme(labels=list(labels.ordered(table["emotion"])))
+    database.schemes["speaker"] = audformat.Scheme(labels=_speakers(table))
+    database.schemes["duration"] = audformat.Scheme("time")
+    for name in ("train", "test"):
+        database.splits[name] = audformat.Split(name)
+    named = table.set_index(audformat.filewise_index(table["path"]))
+    files = {name: named[name] for name in ("sentence", "take", "intensity", "flags")}
+    files["speaker"] = named["speaker"].str.removeprefix(f"{corpus}/")
+    files["duration"] = pd.to_timedelta(named["duration_s"], unit="s")
+    _add(audformat, database, "files", files)
+    _add(audformat, database, "emotion", named[["emotion"]])
+    for part in ("train", "test"):
+        _add(audformat, database, f"emotion.{part}", named.loc[named["part"] == part, ["emotion"]], split_id=part)
+    database.save(str(folder), storage_format="csv")
+    return database
+
+
+def _audformat():
+    try:
+        import audformat
+    except ImportError:
+        raise ImportError(f"audformat is not installed; install it with {NEEDED}") from None
+    return audformat
+
+
+def _speakers(table):
+    """Return {speaker: what is known of them}, as a scheme's labels."""
+    found = {}
+    for name, rows in table.groupby("speaker"):
+        first = rows.iloc[0]
+        known = {column: first[column] for column in ("gender", "race", "ethnicity") if first[column]}
+        if not pd.isna(first["age"]):
+            known["age"] = int(first["age"])
+        found[name.split("/", 1)[1]] = known
+    return found
+
+
+def _add(audformat, database, name, columns, **about):
+    """Add a table to a database; a column called like a scheme is bound to it."""
+    values = pd.DataFrame(columns)
+    database[name] = audformat.Table(values.index, **about)
+    for column in values:
+        scheme = column if column in database.schemes else None
+        database[name][column] = audformat.Column(scheme_id=scheme)
+        database[name][column].set(values[column].to_numpy())
+
+
+def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=index.SEED):
+    """Index the recordings of an audformat database.
+
+    Parameters
+    ----------
+    folder : path-like
+        Holds ``db.yaml``.
+    media : path-like, optional
+        The folder that the database's paths are relative to; by default `folder`.
+    table : str
+        The table that has a column ``emotion``. A column ``speaker`` is taken from it, or from any other table.
+    emotions : dict of str to str, optional
+        The database's word -> ours, where they differ.
+    seed : int
+        Draws the random part, as in `serlib.index.scan`; the database's own splits are not taken over.
+
+    Returns
+    -------
+    DataFrame
+        An index table; what has no emotion in `table` is not in it.
+
+    Raises
+    ------
+    ImportError
+        If audformat is not installed.
+    FileNotFoundError
+        If there is no database.
+    ValueError
+        If there is no such table, no emotion or speaker in it, or an emotion is unknown.
+    """
+    audformat = _audformat()
+    folder = Path(folder)
+    if not (folder / "db.yaml").is_file():
+        raise FileNotFoundError(f"{folder} holds no db.yaml; expected an audformat database")
+    database = audformat.Database.load(str(folder))
+    if table not in database.tables:
+        raise ValueError(f"{folder} has no table {table!r}; use one of {', '.join(database.tables)}")
+    rows = database[table].df
+    if "emotion" not in rows or not audformat.is_filewise_index(rows.index):
+        raise ValueError(f"{folder}: table {table!r} gives no emotion to whole files; name another")
+    rows = rows[["emotion"]].dropna().assign(speaker=_column(audformat, database, "speaker"))
+    if (silent := rows.index[rows["speaker"].isna()]).size:
+        raise ValueError(
+            f"{folder}: {len(silent):,} files have no speaker, such as {silent[0]!r}; without, no split is honest"
+        )
+    rows["emotion"] = [(emotions or {}).get(emotion, emotion) for emotion in rows["emotion"]]
+    for emotion in rows["emotion"].unique():
+        if emotion not in labels.EMOTIONS:
+            raise ValueError(f"{folder}: an emotion is {labels.unknown(emotion)}. Translate it with emotions={{...}}")
+    home = Path(media or folder)
+    return index.scan(home, _passport(database, rows, home), seed=seed)
+
+
+def _column(audformat, database, name):
+    """Return a column of whichever table of whole files has it, by file; an empty one if none does."""
+    for table in database.tables.values():
+        if name in table.df and audformat.is_filewise_index(table.index):
+            return table.df[name].astype(object)
+    return pd.Series(dtype=object)
+
+
+def _passport(database, rows, home):
+    """Declare the corpus of a database, utterance by utterance."""
+    stems = [PurePosixPath(path).stem for path in rows.index]
+    if len(set(stems)) < len(stems):  # as in SAVEE, only the folder tells them apart
+        stems = [PurePosixPath(path).with_suffix("").as_posix() for path in rows.index]
+    listed = {
+        path: corpora.Parsed(stem, str(speaker), emotion)
+        for stem, (path, emotion, speaker) in zip(stems, rows.itertuples(), strict=True)
+    }
+    scheme = database.schemes.get("speaker")
+    known = scheme.labels if scheme is not None and isinstance(scheme.labels, dict) else {}
+    columns = {name: _column_of_speakers(known, name) for name in ("gender", "age", "race", "ethnicity")}
+    speakers = {
+        str(name): corpora.Speaker(**{column: values[name] for column, values in columns.items() if name in values})
+        for name in known
+    }
+    return corpora.declared(database.name, listed, speakers=speakers, home=home, title=database.source or database.name)
+
+
+def _column_of_speakers(known, name):
+    return {speaker: about[name] for speaker, about in known.items() if isinstance(about, dict) and about.get(name)}
