@@ -22,7 +22,7 @@ from serlib import settings, widgets
 HERE = Path(__file__).resolve().parent
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
-ALIVE = "<p class='alive'>Here stands a widget. It is alive in JupyterLab: <code>make lab</code>.</p>"
+ALIVE = "<p class='alive'>An interactive widget: run <code>make lab</code> to use it.</p>"
 SOLUTION = """
 {%- extends 'basic/index.html.j2' -%}
 {%- block any_cell -%}

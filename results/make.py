@@ -1,7 +1,7 @@
-"""Make corpora's results, and the README's tables from the passports and all results that are stored.
+"""Make corpora's results, and the pages' tables from the passports and all results that are stored.
 
 Every result is kept as soon as it is there; a further run makes only what is missing. Without a corpus, only the
-README's tables are made.
+tables of README.md and datasets/README.md are made.
 
 usage: SERLIB_PROFILE=full python results/make.py emodb [--seeds 5]
        python results/make.py
@@ -17,7 +17,7 @@ import pandas as pd
 from serlib import corpora, evaluate, settings
 
 HERE = Path(__file__).parent
-README = HERE.parent / "README.md"
+PAGES = (HERE.parent / "README.md", HERE.parent / "datasets" / "README.md")
 PROTOCOLS = ("random", "speakers", "loso")
 
 
@@ -33,16 +33,19 @@ def main():
                     result = evaluate.obtain(corpus, protocol=protocol, recipe=recipe, seed=seed, n_jobs=-1)
                     uar = evaluate.uar(result.predictions)
                     print(f"{corpus} {protocol} {recipe.name} seed {seed}: UAR {uar:.3f}", flush=True)
-    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
-    print(README)
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
+        print(page)
 
 
 def with_tables(text):
-    """Return the README's text with its tables made anew: between the comments that name them."""
-    for name, content in (("corpora", corpus_table()), ("results", results_table(HERE))):
+    """Return a page's text with what is generated made anew: between the comments that name it."""
+    made = {"corpora": corpus_table, "passports": passports, "results": lambda: results_table(HERE)}
+    for name, make in made.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
-        before, rest = text.split(start)
-        text = before + start + content + end + rest.split(end)[1]
+        if start in text:
+            before, rest = text.split(start)
+            text = before + start + make() + end + rest.split(end)[1]
     return text
 
 
@@ -59,15 +62,54 @@ def corpus_table():
     return "\n".join(lines) + "\n"
 
 
+def passports():
+    """Return a section for each corpus, as Markdown: how to get it, licence, labels, defects, notes, citation."""
+    return "\n".join(_section(corpora.get(name)) for name in corpora.NAMES)
+
+
+def _section(passport):
+    women = sum(speaker.gender == "female" for speaker in passport.speakers.values())
+    counts = ", ".join(f"{emotion} {n:,}" for emotion, n in passport.by_emotion.items())
+    steps = passport.download.get("steps")
+    source = passport.download.get("url") or passport.download.get("files")
+    fetched = f"`python -m serlib download {passport.id}` fetches it from <{source}>."
+    lines = [
+        f"### {passport.title}",
+        "",
+        f"- **Folder**: `{passport.folder}`, with files named like `{passport.example}`",
+        f"- **Published**: {passport.n_utterances:,} utterances of {len(passport.speakers)} speakers ({women} women),"
+        f" language {passport.language}, {passport.sample_rate_hz:,} Hz: {counts}",
+        f"- **Get it**: {' '.join(steps) if steps else fetched}",
+        f"- **Licence**: {passport.licence}",
+    ]
+    if len(passport.label_versions) > 1:
+        versions = "; ".join(f"`{name}`: {what}" for name, what in passport.label_versions.items())
+        lines.append(f"- **Labels** (`index --labels`): {versions}")
+    for defect in dict.fromkeys(passport.defects.values()):
+        stems = [f"`{stem}`" for stem, other in passport.defects.items() if other == defect]
+        does = "kept out" if defect.policy == "drop" else "flagged"
+        lines.append(f"- **Defect**, {does} as `{defect.flag}`: {defect.what} ({', '.join(stems)})")
+    for heard in passport.listeners:
+        rate = f"{heard['accuracy']:.1%} right"
+        lines.append(f"- **Listeners** ({heard['condition']}): {rate}; {heard['source']}")
+    lines += [f"- {note}" for note in passport.notes]
+    return "\n".join([*lines, f"- **Cite**: {passport.citation}", ""])
+
+
 def results_table(folder):
     """Return the table of all results under `folder`, as Markdown.
 
     Each row is one corpus, protocol and recipe: the mean over its seeds, their standard deviation, and the mean of the
     95 % intervals over speakers.
     """
-    rows = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(Path(folder).glob("*/*/*/seed-*.json"))]
+    rows = []
+    for file in sorted(Path(folder).glob("*/*/*/seed-*.json")):
+        row = json.loads(file.read_text(encoding="utf-8"))
+        if row["epochs"] != settings.RECIPES[row["recipe"]].training.epochs or row["synthetic"]:
+            raise ValueError(f"{file} is of {row['epochs']} epochs or of synthetic speech, not the recipe's own run")
+        rows.append(row)
     lines = [
-        "| corpus | protocol | recipe | accuracy | UAR | 95 % interval over speakers | chance | runs |",
+        "| corpus | protocol | recipe | accuracy | UAR | 95 % interval over speakers | chance (UAR) | runs |",
         "|---|---|---|---|---|---|---|---|",
     ]
     if not rows:

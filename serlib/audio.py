@@ -16,6 +16,8 @@ from .settings import replacing
 
 MAX_DURATION_S = 120.0  # the longest published utterance lasts 33.3 s
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
+UNREAD_SUFFIXES = (".m4a", ".mp4", ".aac", ".amr", ".wma", ".webm", ".3gp")  # sound that is not read here
+FORMATS = "WAV, FLAC, OGG, MP3 or AIFF"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,25 @@ class Problem:
     found: str
     expected: str = "a recording"
     next: str = "get the file again"
+
+
+def files(folder):
+    """List the sound files below a folder, by their suffix.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    list of Path
+        Sorted; without hidden files and those that macOS adds to archives.
+    """
+    return [
+        file
+        for file in sorted(Path(folder).rglob("*"))
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and "__MACOSX" not in file.parts
+    ]
 
 
 def inspect(source):
@@ -129,7 +150,10 @@ def _what_is(source):
         )
     if start.isascii() and b"\0" not in start and not start.startswith((b"RIFF", b"FORM", b"fLaC", b"OggS")):
         return Problem("text", f"is text ({size} bytes), not audio")
-    return Problem("unreadable", f"is not audio that can be read ({size} bytes)", "WAV, FLAC, OGG, MP3 or AIFF")
+    if start[4:8] == b"ftyp" or start.startswith(b"\x1aE\xdf\xa3"):  # the containers of phones and browsers
+        found = f"is MPEG-4 or WebM ({size} bytes), which is not read here"
+        return Problem("unreadable", found, FORMATS, "convert it to WAV, with Audacity or ffmpeg")
+    return Problem("unreadable", f"is not audio that can be read ({size} bytes)", FORMATS)
 
 
 def load(source, sr):

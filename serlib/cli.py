@@ -20,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 Corpus = Annotated[str | None, typer.Option("-n", "-d", "--name", help="The corpus, by its name.")]
@@ -29,7 +30,7 @@ Table = Annotated[Path | None, typer.Option("-p", "--csv", help="An index table,
 Data = Annotated[Path | None, typer.Option("--data", help="The folder that the table's paths are relative to.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="Features, model and training, under one name.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="By default the recipe's; few for synthetic speech.")]
-Seed = Annotated[int, typer.Option("--seed", help="Draws splits, weights and batches.")]
+Seed = Annotated[int, typer.Option("--seed", help="Draws weights and batches, and folds where there are any.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -38,7 +39,7 @@ def main():
     try:
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
-        _say("stopped; nothing half-written is left")
+        _say("stopped; what was not finished has replaced nothing")
         code = 130
     except typer.TyperException as error:
         _say(" ".join(error.format_message().split()))
@@ -107,10 +108,17 @@ def overview(context: typer.Context):
         return
     here = settings.current()
     print(f"serlib {__version__}, Python {platform.python_version()}; profile {here.profile}")
-    found = corpora.find_all(here.data)
-    for name in dict.fromkeys([*corpora.NAMES, *found]):
-        where = found.get(name) or ("made when first used" if here.profile == "tiny" else f"not in {here.data}")
-        print(f"  {name:8} {where}")
+    found, absent = {}, "made when first used" if here.profile == "tiny" else f"not in {here.data}"
+    own, mistakes = corpora.own_in(here.data)
+    for name in (*corpora.NAMES, *own):
+        try:
+            if folder := corpora.find_folder(here.data, name):
+                found[name] = folder
+            print(f"  {name:8} {folder or absent}")
+        except ValueError as error:
+            print(f"  {error}")
+    for mistake in mistakes.values():
+        print(f"  {mistake}")
     if here.profile == "tiny":
         print("Next: python -m serlib train -n emodb -a -c   (synthetic speech; SERLIB_PROFILE=full uses your corpora)")
     elif found:
@@ -155,7 +163,7 @@ def index_command(
     path: Folder = None,
     name: CorpusName = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The table to write.")] = None,
-    seed: Seed = settings.SEED,
+    seed: Annotated[int, typer.Option("--seed", help="Draws the random part.")] = settings.SEED,
     label_version: Annotated[str | None, typer.Option("--labels", help="Which version of the labels to take.")] = None,
     keep_flagged: Annotated[
         bool, typer.Option("--keep-flagged", help="Give defective utterances a part all the same.")
@@ -168,13 +176,18 @@ def index_command(
     if path is None and name is None:
         raise ValueError(f"no corpus is named; say which with -n NAME ({', '.join(corpora.NAMES)})")
     passport = corpora.get(name) if path is None else index.passport_of(path, name)
-    csv = output or index.table_file(passport, label_version)
+    csv = output or index.table_file(passport, label_version=label_version, seed=seed, keep_flagged=keep_flagged)
     if csv.suffix != ".csv":
         raise ValueError(f"{csv} does not end in .csv; name the table so")
     folder = path or index.corpus_folder(passport)
     _announce(passport.id, folder)
     table = index.scan(
-        folder, passport, seed=seed, label_version=label_version, keep_flagged=keep_flagged, progress=True
+        folder,
+        passport,
+        seed=seed,
+        label_version=label_version,
+        keep_flagged=keep_flagged,
+        progress=sys.stderr.isatty(),
     )
     index.write(table, csv)
     for problem in table.attrs["problems"]:
@@ -245,13 +258,14 @@ def train(
     table, folder = _indexed(name, csv, data)
     from . import evaluate, features, model, split
 
+    bundle = output or settings.current().models / f"{table['corpus'].iloc[0]}-{recipe}"
+    model.refuse_place(bundle)  # before any work
     started = time.perf_counter()
     corpus, epochs = table["corpus"].iloc[0], evaluate.epochs_for(table, chosen, epochs)
     parts = split.from_parts(table)
-    X = features.extract(parts.table, features=chosen.features, root=folder, progress=True)
-    fold = evaluate.fit_fold(parts, X, recipe=chosen, epochs=epochs, seed=seed, progress=True)
+    X = features.extract(parts.table, features=chosen.features, root=folder, progress=sys.stderr.isatty())
+    fold = evaluate.fit_fold(parts, X, recipe=chosen, epochs=epochs, seed=seed, progress=sys.stderr.isatty())
     summary = evaluate.summary(fold.predictions)
-    bundle = output or settings.current().models / f"{corpus}-{recipe}"
     contract = evaluate.contract(fold, parts, recipe=chosen)
     model.save(bundle, fold.network, fold.history, contract)
     files = _training_figures(bundle, contract, fold, curves, matrix)
@@ -275,9 +289,17 @@ def train(
     print(
         f"{parts.protocol} split (speakers on both sides), {fold.n_train} utterances trained on, {summary['n']} tested:"
     )
-    print(f"accuracy {summary['accuracy']:.3f}, UAR {summary['uar']:.3f}, chance {summary['chance']:.3f}")
+    print(f"UAR {summary['uar']:.3f}, chance {summary['chance']:.3f}; {_accuracy(fold.predictions)}")
     for file in (bundle, *files):
         print(file)
+
+
+def _accuracy(predictions):
+    """Say the accuracy beside that of always naming the commonest emotion."""
+    from . import evaluate
+
+    commonest = evaluate.majority_rate(predictions)
+    return f"accuracy {evaluate.accuracy(predictions):.3f}, always the commonest emotion {commonest:.3f}"
 
 
 def _training_figures(bundle, contract, fold, curves, matrix):
@@ -326,7 +348,14 @@ def evaluate_command(
     epochs = evaluate.epochs_for(table, chosen, epochs)
     if into is not None:  # before any work
         bundle = model.read_contract(into)
-        evaluate.refuse_to_tell(bundle, corpus=corpus, recipe=chosen, epochs=epochs, protocol=protocol)
+        synthetic = bool(table.attrs.get("synthetic"))
+        evaluate.refuse_to_tell(
+            bundle, corpus=corpus, synthetic=synthetic, recipe=chosen, epochs=epochs, protocol=protocol
+        )
+    kept_as = f"{protocol}-{corpora.get(test_on).id}" if test_on else protocol
+    file = output or evaluate.result_file(settings.current().runs, corpus, recipe, kept_as, seed)
+    if not file.name.endswith((".csv", ".csv.gz")) or file.is_dir():
+        raise ValueError(f"{file} is no name of a table; expected one that ends in .csv or .csv.gz")
     if test_on:
         test_table, roots[corpora.get(test_on).id] = _indexed(test_on, None)
     result = evaluate.run(
@@ -339,20 +368,17 @@ def evaluate_command(
         seed=seed,
         n_jobs=-1,
         roots=roots,
-        progress=True,
+        progress=sys.stderr.isatty(),
     )
     summary = evaluate.summary(result.predictions)
-    kept_as = f"{protocol}-{summary['corpus']}" if test_on else protocol
-    file = output or evaluate.result_file(corpus, recipe, kept_as, seed)
     evaluate.write(result, file)
     if into is not None:
         evaluate.tell(into, result)
     if as_json:
         _print_json(summary)
         return
-    _print_table(
-        evaluate.per_emotion(result.predictions), f"{corpus}, {recipe}, {protocol}: {summary['n_folds']} folds"
-    )
+    what = f"synthetic {corpus}" if result.about["synthetic"] else corpus
+    _print_table(evaluate.per_emotion(result.predictions), f"{what}, {recipe}, {protocol}: {summary['n_folds']} folds")
     interval = summary["uar_ci95"]
     spread = (
         f"95 % interval over speakers {interval[0]:.3f} to {interval[1]:.3f}"
@@ -360,7 +386,7 @@ def evaluate_command(
         else "no interval: < 6 speakers"
     )
     print(f"UAR {summary['uar']:.3f} ({spread}), chance {summary['chance']:.3f}")
-    print(f"accuracy {summary['accuracy']:.3f}; {summary['n']} utterances")
+    print(f"{_accuracy(result.predictions)}; {summary['n']} utterances")
     print(file)
 
 
@@ -389,7 +415,7 @@ def predict(
             _say(line)
     if as_json:
         _print_json(_documents(table, contract.emotions))
-    else:
+    elif (table["error"] == "").any():
         heard = table[table["error"] == ""]
         probabilities = [_in_words(row, contract.emotions) for row in heard.to_dict("records")]
         _print_table(heard.set_index("path")[["emotion"]].assign(probabilities=probabilities), "")

@@ -27,17 +27,19 @@ KINDS = {
     "container": "use the WAV files of the corpus: lossy copies sound different to a model",
     "misplaced": "find out which is right, name or folder; serlib goes by the name",
     "contradiction": "find out which is right, name or folder; serlib goes by the name",
+    "identical": "find out which is right and delete the others; 'index' keeps out what cannot be true of both",
     "doubled": "delete the copy: other programs would train and test on the same recording",
     "extra": "move it elsewhere: it was never published",
     "unknown": "move it elsewhere; serlib passes it over",
     "macos": "delete it: macOS writes such files into archives, and they hold no sound",
-    "count": "make the synthetic corpus again",
+    "count": "make the synthetic corpus again; of your own, find out which is right, the files or the passport",
 }
 # What was published so, or is only worth knowing: no finding of these makes a copy a wrong one.
 NOTES = {
-    "known defect": "nothing to do: 'index' keeps it out",
+    "known defect": "nothing to do: 'index' flags it, and keeps it out if its policy is 'drop'",
     "channels": "nothing to do: channels are averaged when it is read",
     "rate": "nothing to do: it is resampled when it is read",
+    "medium": "nothing to do: the WAV file of it is there, and is what is read",
     "aiff": "nothing to do: it is read as what it is; Python's own wave module cannot",
 }
 COPY_MARKS = re.compile(r"( - copy( \(\d+\))?| copy( \d+)?| ?\(\d+\)|_copy\d*|_[A-Za-z0-9]{7})$", re.IGNORECASE)
@@ -83,9 +85,10 @@ class Report:
             how = ", by their names (no checksums were published)"
         else:
             how = ", by their sizes (contents not compared)" if self.is_quick else ", each byte as published"
+        findings = "1 finding" if wrong == 1 else f"{wrong:,} findings"
         if self.ok:
             return f"{self.corpus}: in order; {self.n_found:,}{expected} {what}{how}"
-        return f"{self.corpus}: not in order; {self.n_found:,}{expected} {what} are there, {wrong:,} findings"
+        return f"{self.corpus}: not in order; {self.n_found:,}{expected} {what} are there, {findings}"
 
     def to_dict(self):
         """Return the report as ``doctor --json`` prints it."""
@@ -134,7 +137,7 @@ def examine(path, corpus=None, *, quick=False, progress=False):
     path : path-like
         The folder; everything below it is looked at.
     corpus : str or Passport, optional
-        The corpus's name; by default it is guessed from the files' names.
+        The corpus's name; by default the passport in the folder says it, or else it is guessed from the files' names.
     quick : bool
         Whether to compare sizes only, not contents.
     progress : bool
@@ -166,23 +169,24 @@ def examine(path, corpus=None, *, quick=False, progress=False):
     known = published if "sha256" in published and not made else published.iloc[:0]
     if not quick:
         _read_contents(readable, progress)
-        _recognise(readable, known)
-    findings += _judge_names(readable, known, passport)
+        _recognise(readable, known, passport)
+    findings += _judge_names(readable, published, known, passport)
     chosen, doubles = _choose(readable, known)
     findings += doubles
-    findings += _judge_extra(chosen, published)
+    extra = _judge_extra(chosen, published)
+    findings += extra
     findings += _judge_contents(chosen, known, passport, quick)
-    findings += _judge_places(chosen, published, root)
+    findings += _judge_twins(chosen, known)
+    findings += _judge_places(chosen, published)
     findings += _judge_formats(chosen, passport)
-    findings += _judge_presence(passport, chosen, sound, published, made)
-    n_expected = made["n_utterances"] if made else (len(published) if len(published) else None)
+    findings += _judge_presence(root, passport, chosen, sound, published, made)
     return Report(
         corpus=passport.id,
         folder=str(root),
         is_synthetic=made is not None,
         is_quick=quick,
-        n_found=len(chosen),
-        n_expected=n_expected,
+        n_found=len(chosen) - len(extra),
+        n_expected=made["n_utterances"] if made else len(published) or passport.n_utterances,
         findings=tuple(sorted(findings, key=_urgency)),
     )
 
@@ -229,8 +233,8 @@ def guess(root, files):
     return corpora.get(best)
 
 
-def _finding(kind, path, found, expected):
-    return Finding(kind, path, found, expected, {**KINDS, **NOTES}.get(kind, KINDS["unknown"]))
+def _finding(kind, path, found, expected, next=None):
+    return Finding(kind, path, found, expected, next or {**KINDS, **NOTES}.get(kind, KINDS["unknown"]))
 
 
 def _look(root):
@@ -240,7 +244,7 @@ def _look(root):
         path = file.relative_to(root).as_posix()
         if file.name.startswith("._") or (file.is_file() and "__MACOSX" in file.parts):
             findings.append(_finding("macos", path, "a resource file of macOS", "recordings only"))
-        elif file.suffix.lower() in audio.SUFFIXES and not file.name.startswith("."):
+        elif file.suffix.lower() in audio.SUFFIXES + audio.UNREAD_SUFFIXES and not file.name.startswith("."):
             sound.append(_File(file, path))
     return sound, findings
 
@@ -286,41 +290,55 @@ def _read_contents(files, progress):
             bar.update()
 
 
-def _recognise(files, published):
+def _recognise(files, known, passport):
     """Identify what has no name of the corpus by its content."""
-    stem_of = {} if published.empty else {content: stem for stem, content in published["sha256"].items()}
+    path_of = dict(zip(known.get("sha256", ()), known["path"], strict=True))
     for file in files:
-        if file.parsed is None and not file.what and file.content in stem_of:
-            file.how, file.what = "content", stem_of[file.content]
+        if not file.how and file.content in path_of:
+            file.parsed, file.how = passport.parse(path_of[file.content]), "content"
 
 
-def _judge_names(files, published, passport):
+def _is_as_published(file, known):
+    """Say whether a file holds its utterance, by content or, unread, by size; True where nobody published either."""
+    stem = file.parsed.stem
+    return known.empty or _size_or_content(file) in (known["sha256"].get(stem), known["bytes"].get(stem))
+
+
+def _size_or_content(file):
+    return file.content or file.file.stat().st_size
+
+
+def _judge_names(files, published, known, passport):
     """Find files that are not named as the corpus's."""
-    named = {file.parsed.stem for file in files if file.how == "name"}
+    named = {file.parsed.stem for file in files if file.how == "name" and _is_as_published(file, known)}
     findings = []
     for file in files:
         if file.how == "container":
             found = f"{file.header.container} under the name of {file.parsed.stem}"
-            findings.append(_finding("container", file.path, found, "WAV"))
-        elif file.how == "content":
-            expected = PurePosixPath(published["path"][file.what]).name
-            findings.append(_finding("renamed", file.path, f"the recording {file.what}", f"the name {expected}"))
-        elif file.how == "copy":
+            kind = "medium" if file.parsed.stem in named else "container"
+            next = f"name {file.file.suffix!r} among the suffixes in [names]" if passport.home else None
+            findings.append(_finding(kind, file.path, found, "WAV", next if kind == "container" else None))
+        elif file.how in ("content", "copy"):
             stem = file.parsed.stem
-            is_same = file.content is None or published.empty or file.content == published["sha256"][stem]
-            kind = ("doubled" if stem in named else "renamed") if is_same else "altered"
-            named.add(stem)
-            findings.append(_finding(kind, file.path, f"a copy of {stem}", f"one file, {stem}.wav"))
+            if len(published) and stem not in published.index:
+                kind = "extra"
+            elif not _is_as_published(file, known):
+                kind = "altered"
+            else:
+                kind = "doubled" if stem in named else "renamed"
+                named.add(stem)
+            expected = f"one file, {published['path'].get(stem, stem)}"
+            findings.append(_finding(kind, file.path, f"a copy of {stem}", expected))
         elif file.what:
             found, _, expected = file.what.partition("; expected ")
             findings.append(_finding(file.how, file.path, found, expected or f"names like {passport.example}"))
         elif not file.how:
-            expected = f"names like {passport.example}"
-            findings.append(_finding("unknown", file.path, f"the name {file.file.name}", expected))
+            found = passport.undeclared(file.file) or f"the name {file.file.name}"
+            findings.append(_finding("unknown", file.path, found, f"names like {passport.example}"))
     return findings
 
 
-def _choose(files, published):
+def _choose(files, known):
     """Choose one file for each utterance, the published one if it is there; find the others.
 
     Returns
@@ -335,8 +353,7 @@ def _choose(files, published):
             groups[file.parsed.stem].append(file)
     chosen, findings = {}, []
     for stem, group in sorted(groups.items()):
-        expected = published["sha256"].get(stem) if len(published) else None
-        first = next((file for file in group if file.content and file.content == expected), group[0])
+        first = next((file for file in group if _is_as_published(file, known)), group[0])
         chosen[stem] = first
         for file in group:
             if file is first:
@@ -349,10 +366,6 @@ def _choose(files, published):
     return chosen, findings
 
 
-def _size_or_content(file):
-    return file.content or file.file.stat().st_size
-
-
 def _judge_extra(chosen, published):
     """Find utterances that are named as the corpus's and were never published."""
     return [
@@ -362,42 +375,58 @@ def _judge_extra(chosen, published):
     ]
 
 
-def _judge_contents(chosen, published, passport, quick):
+def _judge_contents(chosen, known, passport, quick):
     """Compare contents, or sizes, with what was published; find silence and what the passport knows to be wrong."""
     findings = []
     for stem, file in chosen.items():
-        size, is_known = file.file.stat().st_size, stem in published.index
-        if is_known and size != published["bytes"][stem]:
+        size, is_known = file.file.stat().st_size, stem in known.index
+        if is_known and size != known["bytes"][stem]:
             head = file.header
             found = f"{size:,} bytes, {head.duration_s:.2f} s at {head.sample_rate_hz:,} Hz"
-            findings.append(_finding("altered", file.path, found, f"{published['bytes'][stem]:,} bytes"))
-        elif is_known and not quick and file.content != published["sha256"][stem]:
-            expected = f"the content whose SHA-256 begins with {published['sha256'][stem][:8]}"
+            findings.append(_finding("altered", file.path, found, f"{known['bytes'][stem]:,} bytes"))
+        elif is_known and not quick and file.content != known["sha256"][stem]:
+            expected = f"the content whose SHA-256 begins with {known['sha256'][stem][:8]}"
             findings.append(_finding("altered", file.path, f"as many bytes, but {file.content[:8]}...", expected))
         elif stem in passport.defects:
             defect = passport.defects[stem]
             findings.append(_finding("known defect", file.path, f"{defect.flag}: {defect.what}", "as published"))
-        elif not is_known and not quick and _is_silent(file.file):
-            findings.append(_finding("silent", file.path, "every sample is zero", "speech"))
+        elif not is_known and not quick:
+            findings += _listen(file)
     return findings
 
 
-def _is_silent(path):
+def _listen(file):
+    """Find silence and damage in a recording that nothing can be compared with."""
     try:
-        return audio.level_db(audio.load(path, audio.header(path).sample_rate_hz)) == -math.inf
+        signal = audio.load(file.file, file.header.sample_rate_hz)
     except ValueError:
-        return False  # damaged inside: its own finding
+        found = "is damaged inside, or has samples that are no numbers"
+        return [Finding("unreadable", file.path, found, "a recording", "get the file again")]
+    is_silent = audio.level_db(signal) == -math.inf
+    return [_finding("silent", file.path, "every sample is zero", "speech")] if is_silent else []
 
 
-def _judge_places(chosen, published, root):
-    """Find files in a folder that belongs to others, or that names another emotion than they do."""
-    home = {stem: PurePosixPath(path).parent.name.casefold() for stem, path in published["path"].items()}
-    homes, findings = set(home.values()), []
+def _judge_twins(chosen, known):
+    """Find utterances that are the same recording, where nobody published them so."""
+    twins = defaultdict(list)
     for stem, file in chosen.items():
-        here = PurePosixPath(file.path).parent.name.casefold()
-        if len(homes) > 1 and here in homes and here != home.get(stem):
-            expected = f"the folder {PurePosixPath(published['path'][stem]).parent.name}" if stem in home else "none"
-            findings.append(_finding("misplaced", file.path, f"{stem} in {file.file.parent.name}", expected))
+        if file.content and stem not in known.index:
+            twins[file.content].append(file)
+    return [
+        _finding("identical", file.path, f"the same recording as {group[0].path}", "each recording once")
+        for group in twins.values()
+        for file in group[1:]
+    ]
+
+
+def _judge_places(chosen, published):
+    """Find files in a folder that belongs to others, or that names another emotion than they do."""
+    home = {stem: PurePosixPath(path).parent.name for stem, path in published["path"].items()}
+    homes, findings = {folder.casefold() for folder in home.values()}, []
+    for stem, file in chosen.items():
+        here = PurePosixPath(file.path).parent.name
+        if stem in home and here.casefold() in homes - {home[stem].casefold()}:
+            findings.append(_finding("misplaced", file.path, f"{stem} in {here}", f"the folder {home[stem]}"))
             continue
         said = labels.recognise(" ".join(PurePosixPath(file.path).parent.parts))
         if len(said) == 1 and said[0] != file.parsed.emotion:
@@ -421,21 +450,30 @@ def _judge_formats(chosen, passport):
     return findings
 
 
-def _judge_presence(passport, chosen, sound, published, made):
-    """Find what is not there: published utterances, or those that a synthetic corpus says it has."""
-    if made:
+def _absence(file):
+    return f"a file whose suffix is none of {', '.join(audio.SUFFIXES)}" if file.is_file() else "no such file"
+
+
+def _judge_presence(root, passport, chosen, sound, published, made):
+    """Find what is not there: published utterances, or as many as a synthetic corpus, or one of your own, says."""
+    if made or published.empty:
+        by_emotion = made["by_emotion"] if made else passport.by_emotion
         n = Counter(file.parsed.emotion for file in chosen.values())
+        emotions = labels.ordered([*n, *by_emotion]) if by_emotion else ()
+        counts = [(f"utterances of {emotion}", n[emotion], by_emotion.get(emotion, 0)) for emotion in emotions]
+        counts = counts or [("utterances", len(chosen), passport.n_utterances)]
+        counts = [("utterances", 0, "some")] if not chosen else counts
         return [
-            _finding("count", "", f"{n[emotion]} utterances of {emotion}", f"{expected}, as made")
-            for emotion, expected in made["by_emotion"].items()
-            if n[emotion] != expected
+            _finding("count", "", f"{found} {what}", f"{expected}, as declared")
+            for what, found, expected in counts
+            if expected not in (None, found)
         ]
-    there = set(chosen) | {file.parsed.stem for file in sound if file.parsed} | {file.what for file in sound}
+    there = set(chosen) | {file.parsed.stem for file in sound if file.parsed}
     next = KINDS["missing"].format(corpus=passport.id)
     if passport.home:
         next = f"put it there, or take its line out of {corpora.OWN_TABLE}"
     return [
-        Finding("missing", path, "no such file", f"the utterance {stem}", next)
+        Finding("missing", path, _absence(root / path), f"the utterance {stem}", next)
         for stem, path in published["path"].items()
         if stem not in there
     ]

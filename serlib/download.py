@@ -1,9 +1,10 @@
 """Fetch corpora from where their publishers, or a known mirror, offer them: resumed, checked, and placed whole.
 
-pooch looks after progress, checksums and placement. What it does not do is done here: an interrupted transfer goes on
+pooch looks after checksums and temporary files. What it does not do is done here: an interrupted transfer goes on
 where it stopped, and an archive is unpacked only if nothing in it can do harm.
 """
 
+import lzma
 import shutil
 import stat
 import tempfile
@@ -16,13 +17,14 @@ import pooch
 import requests
 from tqdm.auto import tqdm
 
-from . import corpora, doctor
+from . import corpora, doctor, synthetic
 
 TIMEOUT_S = 30  # without a byte
-BLOCK = 1 << 20
+BLOCK = 1 << 16  # of an interrupted transfer, all blocks that arrived are kept
 N_CONNECTIONS, MAX_FAILURES = 8, 20
 SPOILT = ("altered", "lfs-pointer", "empty", "no-samples", "text", "unreadable", "too-long")  # fetched again
 MAX_MEMBERS, MAX_BYTES = 20_000, 3 << 30  # of an unpacked archive; the largest corpus has 7,442 files and 1 GB
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, IndexError, OSError, RuntimeError, UnicodeError)
 
 
 def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):
@@ -51,22 +53,31 @@ def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):
     ConnectionError
         If the transfer fails; what has arrived is kept, and a further call goes on from there.
     FileExistsError
-        If there is a folder that holds something else.
+        If something else is where the corpus belongs.
     ValueError
-        If what has arrived is not what was published, or could do harm; it is deleted.
+        If what has arrived is not what was published, or could do harm; it is deleted. Also if the corpus is your own.
     """
     passport, data = corpora.get(corpus), Path(data)
+    if passport.home:
+        raise ValueError(
+            f"{passport.id} is a corpus of your own, in {passport.home}; expected a published one. Check it: python -m"
+            f" serlib doctor -d {passport.home}"
+        )
     if not passport.download.keys() & {"url", "files"}:
         raise LookupError("\n".join(instructions(passport, data)))
     pooch.get_logger().setLevel("WARNING")
     folder = corpora.find_folder(data, passport) or data / passport.folder
+    if folder.is_file():
+        raise FileExistsError(f"{folder} is a file; expected a folder, or nothing. Move it away, then try again")
     if "files" in passport.download:
         _fetch_files(passport, folder, timeout_s, progress)
     elif not folder.is_dir() or not any(folder.iterdir()):
         _fetch_archive(passport, folder, timeout_s, progress)
     report = doctor.examine(folder, passport, progress=progress)
     if not report.n_found:
-        raise FileExistsError(f"{folder} exists and holds nothing of {passport.id}; move it away, then try again")
+        raise FileExistsError(
+            f"{folder} holds nothing of {passport.id}; expected the corpus, or nothing. Move it away, then try again"
+        )
     return report
 
 
@@ -106,31 +117,30 @@ def _fetch_archive(passport, folder, timeout_s, progress):
                 downloader=lambda url, output, _: _resume(url, output, partial, timeout_s, progress),
             )
         except ValueError:
-            partial.unlink(missing_ok=True)
-            raise ValueError(
-                f"{passport.id}: {declared['url']} sent another archive than was published (MD5 {declared['md5']}"
-                " expected); it was deleted. Try again, and if it stays so, tell us"
-            ) from None
+            raise _refused(passport, f"is another than was published; expected the MD5 {declared['md5']}") from None
         try:
             unpack(archive, Path(place) / "unpacked", progress=progress)
-            if not doctor.examine(Path(place) / "unpacked", passport, quick=True).n_found:
-                raise ValueError(f"holds nothing of {passport.id}; it was deleted")
         except ValueError as error:
-            partial.unlink(missing_ok=True)
-            raise ValueError(f"{passport.id}: the archive from {declared['url']} {error}") from None
+            raise _refused(passport, error) from None
+        if not doctor.examine(Path(place) / "unpacked", passport, quick=True).n_found:
+            raise _refused(passport, f"holds nothing of {passport.id}; expected names like {passport.example}")
         if folder.is_dir():
             folder.rmdir()
         (Path(place) / "unpacked").replace(folder)
-    partial.unlink(missing_ok=True)
+
+
+def _refused(passport, why):
+    url = passport.download["url"]
+    return ValueError(f"{passport.id}: the archive from {url} {why}. It was deleted; try again, then report it")
 
 
 def _resume(url, output, partial, timeout_s, progress):
     """Download `url` to `partial`, from where it stopped before, and move it to `output`."""
     there = partial.stat().st_size if partial.is_file() else 0
-    headers = {"Range": f"bytes={there}-"} if there else {}
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
     try:
         with requests.get(url, headers=headers, stream=True, timeout=timeout_s) as answer:
-            if answer.status_code == requests.codes.requested_range_not_satisfiable:
+            if there and answer.status_code == requests.codes.requested_range_not_satisfiable:
                 if answer.headers.get("Content-Range") != f"bytes */{there}":  # else it was whole already
                     partial.unlink()
                     return _resume(url, output, partial, timeout_s, progress)
@@ -173,21 +183,22 @@ def _why(error, timeout_s):
 
 
 def unpack(archive, folder, *, progress=False):
-    """Unpack a zip archive of recordings, all of it or nothing.
+    """Unpack a zip archive of recordings; nothing is written if anything in it could do harm.
 
     Parameters
     ----------
     archive, folder : path-like
-        The folder is made.
+        The folder is made. Of a damaged archive, what comes before the damage is left in it.
     progress : bool
 
     Raises
     ------
     ValueError
         If it is no zip archive, is damaged, or holds what does not belong into one of recordings: paths that lead out
-        of the folder, links, more than `MAX_MEMBERS` files or `MAX_BYTES` bytes.
+        of the folder, links, declarations of a corpus, more than `MAX_MEMBERS` files or `MAX_BYTES` bytes.
     """
     folder = Path(folder)
+    folder.mkdir(parents=True)
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]
@@ -197,22 +208,24 @@ def unpack(archive, folder, *, progress=False):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with opened.open(member) as source, open(target, "wb") as file:
                     shutil.copyfileobj(source, file, BLOCK)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ValueError(f"is no sound zip archive ({error}); try again") from None
+    except DAMAGED as error:
+        raise ValueError(f"cannot be unpacked ({error}); expected a sound zip archive") from None
 
 
 def _refuse_harm(members):
     for member in members:
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or PureWindowsPath(member.filename).drive or ".." in path.parts:
-            raise ValueError(f"would write outside its folder ({member.filename!r}); nothing was unpacked")
+            raise ValueError(f"would write to {member.filename!r}; expected paths inside its folder")
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise ValueError(f"holds a link ({member.filename!r}); expected files only, nothing was unpacked")
+            raise ValueError(f"holds a link, {member.filename!r}; expected files only")
+        if path.name in (corpora.OWN_PASSPORT, corpora.OWN_TABLE, synthetic.MARKER):  # these say what is to be expected
+            raise ValueError(f"holds {member.filename!r}, which only you and serlib write; expected recordings")
     n_bytes = sum(member.file_size for member in members)
     if len(members) > MAX_MEMBERS or n_bytes > MAX_BYTES:
         raise ValueError(
-            f"unpacks to {len(members):,} files of {n_bytes:,} bytes; expected at most {MAX_MEMBERS:,} of"
-            f" {MAX_BYTES:,}, nothing was unpacked"
+            f"unpacks to {len(members):,} files of {n_bytes:,} bytes; expected at most {MAX_MEMBERS:,} files of"
+            f" {MAX_BYTES:,} bytes"
         )
 
 

@@ -1,8 +1,9 @@
 """Predictions table -> metrics and intervals; `cross_validate` runs the folds.
 
 A predictions table has a row per scored utterance: ``utterance``, ``corpus``, ``recipe``, ``protocol``, ``seed``,
-``fold``, ``speaker``, ``y_true``, ``y_pred`` and a probability ``p_<emotion>`` per output. Every metric, figure and
-widget reads this table. Predictions of all folds are pooled before a metric is taken.
+``fold``, ``speaker``, ``y_true``, ``y_pred`` and a probability ``p_<emotion>`` per output; ``attrs["synthetic"]`` says
+whether it is about synthetic speech. Every metric, figure and widget reads this table. Predictions of all folds are
+pooled before a metric is taken.
 """
 
 import dataclasses
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import scipy.stats
 import sklearn.metrics
+from tqdm.auto import tqdm
 
 from . import features, index, labels, model, settings
 from . import split as splitting
@@ -133,6 +135,7 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, progress=False
         recipe=recipe.name, protocol=split.protocol, seed=seed, fold=fold, y_true=y_test
     )
     predictions = table_of(scored, model.probabilities(network, X_test), emotions)
+    predictions.attrs = {"synthetic": bool(split.table.attrs.get("synthetic"))}
     return Fold(network, history.assign(fold=fold), predictions, source, int((~held_out).sum()), len(validation[1]))
 
 
@@ -173,7 +176,7 @@ def contract(fold, split, *, recipe):
     )
 
 
-def refuse_to_tell(bundle, *, corpus, recipe, epochs, protocol):
+def refuse_to_tell(bundle, *, corpus, synthetic, recipe, epochs, protocol):
     """Raise unless a score is one on unseen speakers, of a bundle's own corpus, recipe and epochs.
 
     Parameters
@@ -181,6 +184,8 @@ def refuse_to_tell(bundle, *, corpus, recipe, epochs, protocol):
     bundle : model.Bundle
     corpus : str
         The corpus id that is evaluated.
+    synthetic : bool
+        Whether it is evaluated on synthetic speech.
     recipe : Recipe
     epochs : int
     protocol : str
@@ -193,9 +198,10 @@ def refuse_to_tell(bundle, *, corpus, recipe, epochs, protocol):
         raise ValueError(
             f"{protocol} does not keep speakers apart; a bundle is told scores of 'speakers' or 'loso' only"
         )
-    has, wants = (bundle.corpus, bundle.recipe, bundle.epochs), (corpus, recipe, epochs)
+    has = (bundle.corpus, bundle.synthetic, bundle.recipe, bundle.epochs)
+    wants = (corpus, synthetic, recipe, epochs)
     if has != wants:
-        names = [f"{c}, {r.name}, {e} epochs" for c, r, e in (has, wants)]
+        names = [f"{'synthetic ' if s else ''}{c}, {r.name}, {e} epochs" for c, s, r, e in (has, wants)]
         what = f"is of {names[0]}; the evaluation is of {names[1]}"
         raise ValueError(f"the bundle {what}: they must agree in every setting. Train it again, or evaluate the same")
 
@@ -222,7 +228,14 @@ def tell(folder, result):
     """
     bundle, scored, about = model.read_contract(folder), summary(result.predictions), result.about
     recipe = settings.Recipe.from_dict(about["settings"])
-    refuse_to_tell(bundle, corpus=scored["corpus"], recipe=recipe, epochs=about["epochs"], protocol=scored["protocol"])
+    refuse_to_tell(
+        bundle,
+        corpus=scored["corpus"],
+        synthetic=about["synthetic"],
+        recipe=recipe,
+        epochs=about["epochs"],
+        protocol=scored["protocol"],
+    )
     keys = ("protocol", "n", "n_folds", "seed", "accuracy", "uar", "uar_ci95", "per_emotion")
     bundle = dataclasses.replace(bundle, honest={key: scored[key] for key in keys})
     model.write_contract(folder, bundle)
@@ -250,7 +263,7 @@ def table_of(scored, probabilities, emotions):
     return pd.concat([table, pd.DataFrame(probabilities.astype(np.float64), columns=columns)], axis=1)
 
 
-def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None):
+def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None, progress=False):
     """Train and score every fold of a split.
 
     Parameters
@@ -264,18 +277,23 @@ def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None):
     seed : int
     n_jobs : int, optional
         Folds trained at once, in processes, as joblib counts them; by default one.
+    progress : bool
+        Whether to show a progress bar over the folds on stderr.
 
     Returns
     -------
     Result
     """
     run = joblib.delayed(_scored_fold)
-    folds = joblib.Parallel(n_jobs=n_jobs)(
+    jobs = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
         run(split, X, fold, recipe=recipe, epochs=epochs, seed=seed) for fold in range(split.n_folds)
     )
+    folds = list(tqdm(jobs, desc=split.protocol, total=split.n_folds, unit="fold", disable=not progress))
     predictions, histories, validations = zip(*folds, strict=True)
+    pooled = pd.concat(predictions, ignore_index=True)
+    pooled.attrs = predictions[0].attrs
     return Result(
-        pd.concat(predictions, ignore_index=True),
+        pooled,
         pd.concat(histories, ignore_index=True)[list(model.HISTORY_COLUMNS)],
         {"epochs": epochs or recipe.training.epochs, "validation": "; ".join(sorted(set(validations)))},
     )
@@ -323,11 +341,11 @@ def run(
     split = splitting.make(table, protocol, n_folds=n_folds, test_index=test_table, seed=seed)
     X = _vectors(split, [table] if test_table is None else [table, test_table], recipe, roots or {}, progress)
     epochs = epochs_for(table, recipe, epochs)
-    result = cross_validate(split, X, recipe=recipe, epochs=epochs, seed=seed, n_jobs=n_jobs)
+    result = cross_validate(split, X, recipe=recipe, epochs=epochs, seed=seed, n_jobs=n_jobs, progress=progress)
     about = {
         "trained_on": table["corpus"].iloc[0],
         "settings": recipe.to_dict(),
-        "synthetic": bool(table.attrs.get("synthetic")),
+        "synthetic": result.predictions.attrs["synthetic"],
         "labels": table.attrs.get("labels"),
         "dropped": table.attrs.get("dropped", []),
         "split": fingerprint(split),
@@ -372,7 +390,7 @@ def obtain(corpus, *, protocol, recipe, seed=SEED, n_jobs=None):
     Result
     """
     table = index.redraw(index.load(corpus), seed=seed)
-    file = result_file(table["corpus"].iloc[0], recipe.name, protocol, seed)
+    file = result_file(settings.current().results, table["corpus"].iloc[0], recipe.name, protocol, seed)
     wanted = {
         "split": fingerprint(splitting.make(table, protocol, seed=seed)),
         "epochs": epochs_for(table, recipe),
@@ -528,9 +546,9 @@ def majority_rate(predictions):
     return float(predictions["y_true"].value_counts(normalize=True).max())
 
 
-def result_file(corpus, recipe, protocol, seed):
-    """Return where the current profile keeps a predictions table."""
-    return settings.current().results / corpus / recipe / protocol / f"seed-{seed}.csv.gz"
+def result_file(folder, corpus, recipe, protocol, seed):
+    """Return where a folder of results keeps a predictions table."""
+    return Path(folder) / corpus / recipe / protocol / f"seed-{seed}.csv.gz"
 
 
 def write(result, file):
@@ -575,7 +593,9 @@ def read(file):
         raise FileNotFoundError(f"{file} does not exist; make it with 'python -m serlib evaluate'")
     stem = _stem(file)
     about = json.loads(stem.with_name(f"{stem.name}.json").read_text(encoding="utf-8"))
-    return Result(pd.read_csv(file), pd.read_csv(stem.with_name(f"{stem.name}.history.csv.gz")), about)
+    predictions = pd.read_csv(file)
+    predictions.attrs = {"synthetic": about.get("synthetic")}
+    return Result(predictions, pd.read_csv(stem.with_name(f"{stem.name}.history.csv.gz")), about)
 
 
 def _stem(file):

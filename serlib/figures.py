@@ -48,7 +48,7 @@ def save(figure, path, *, about):
     with replacing(path.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps({**about, "versions": versions}, indent=1) + "\n", encoding="utf-8")
     with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, metadata={"Software": None})
+        figure.savefig(temporary, dpi=150, bbox_inches="tight", metadata={"Software": None})
     return path
 
 
@@ -367,7 +367,7 @@ def draw_mean_mfcc(vectors, *, ax=None):
 
 
 def draw_emotions_as_mfcc(utterances, *, features):
-    """Draw utterances side by side: waveform above, MFCC below, on common scales.
+    """Draw utterances side by side: waveform above, MFCC below, on common scales of time and value.
 
     Parameters
     ----------
@@ -384,11 +384,12 @@ def draw_emotions_as_mfcc(utterances, *, features):
         len(utterances),
         figsize=(3.6 * len(utterances), 4.6),
         layout="constrained",
-        sharex="col",
+        sharex=True,
         sharey="row",
         squeeze=False,
         height_ratios=(1, 2),
     )
+    longest_s = max(len(signal) for _, signal, _ in utterances) / features.sr
     loudest = max(np.abs(signal).max() for _, signal, _ in utterances)
     limit = float(np.percentile(np.abs(np.concatenate([mfcc[1:].ravel() for _, _, mfcc in utterances])), 98))
     for (emotion, signal, mfcc), (above, below) in zip(utterances, axes.T, strict=True):
@@ -405,7 +406,7 @@ def draw_emotions_as_mfcc(utterances, *, features):
             vmin=-limit,
             vmax=limit,
         )
-        below.set_xlim(0, len(signal) / features.sr)
+        below.set_xlim(0, longest_s)
         _seconds(below)
     for ax in axes[:, 1:].ravel():
         ax.set_ylabel("")
@@ -622,7 +623,8 @@ def draw_confusion(predictions, *, ax=None):
     )
     summary = evaluate.summary(predictions)
     score = f"UAR {summary['uar']:.2f} (chance {summary['chance']:.2f})"
-    title = f"{corpora.short_title(summary['corpus'])}, {summary['protocol']}: {score}"
+    made = "synthetic " if predictions.attrs.get("synthetic") else ""
+    title = f"{made}{corpora.short_title(summary['corpus'])}, {summary['protocol']}: {score}"
     ax.set_title(title, fontsize=10)
     ax.set(xlabel="predicted", ylabel="true")
     ax.tick_params(axis="x", rotation=45)
@@ -763,7 +765,7 @@ def readme(folder, *, corpus="emodb", recipe="paper"):
     figure, axes = plt.subplots(1, 2, figsize=(11.5, 3.6), layout="constrained", width_ratios=(1.25, 1))
     draw_parts(index.parts(table), ax=axes[0])
     draw_split(split.from_parts(table), ax=axes[1])
-    yield save(figure, folder / "split.png", about=about | {"protocol": "random", "seed": SEED})
+    yield save(figure, folder / "split.png", about=about | {"protocol": "random", "seed": table.attrs["seed"]})
 
     ax = draw_architecture(model.build(chosen, table["emotion"].nunique()))
     yield save(ax.figure, folder / "architecture.png", about=about | {"recipe": recipe, "synthetic": False})

@@ -78,15 +78,16 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
             rows.append(_row(passport, parsed, file, root, header))
         else:
             unread.setdefault(header.kind, []).append((file, header))
-    problems += [_unread(files) for files in unread.values()]
+    problems += [_unread(files, root) for files in unread.values()]
     if not rows:
         expected = f"expected files named like {passport.example}. {passport.obtain}"
-        raise ValueError("; ".join([f"{root} holds no utterance of {passport.id}", *problems[:1], expected]))
+        what = f"{settings.short(root)} holds no utterance of {passport.id}"
+        raise ValueError("; ".join([what, *problems[:1], expected]))
     table = pd.DataFrame(rows, columns=[*COLUMNS, *DEMOGRAPHICS]).sort_values("utterance", ignore_index=True)
     table = table.astype(NUMBERS)
     marker = root / synthetic.MARKER
     made = json.loads(marker.read_text(encoding="utf-8")) if marker.is_file() else None
-    problems += _deviations(table, passport, made, root)
+    problems += _deviations(table, passport, made)
     table["emotion"] = [
         relabelled.get(utterance.removeprefix(f"{passport.id}/")) or emotion
         for utterance, emotion in zip(table["utterance"], table["emotion"], strict=True)
@@ -104,6 +105,7 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
         "protocol": "random",
         "seed": seed,
         "labels": label_version,
+        "keep_flagged": keep_flagged,
         "dropped": table.loc[kept_out, ["utterance", "path", "flags"]].to_dict("records"),
         "problems": problems,
     }
@@ -118,8 +120,9 @@ def passport_of(path, corpus=None):
     ValueError
         If neither says what the folder holds.
     """
-    passport = corpora.own(path)
-    if passport is not None and corpus in (None, passport, passport.id):
+    is_shipped = corpus in corpora.NAMES or isinstance(corpus, corpora.Passport)
+    passport = None if is_shipped else corpora.own(path)
+    if passport is not None and corpus in (None, passport.id):
         return passport
     if corpus is None:
         names = ", ".join(corpora.NAMES)
@@ -128,15 +131,6 @@ def passport_of(path, corpus=None):
             f" corpus it is ({names})"
         )
     return corpora.get(corpus)
-
-
-def _sound_files(root):
-    """Return the sound files below a folder, sorted; hidden ones and macOS's resource files are none."""
-    return [
-        file
-        for file in sorted(root.rglob("*"))
-        if file.suffix.lower() in audio.SUFFIXES and not file.name.startswith(".") and "__MACOSX" not in file.parts
-    ]
 
 
 def listing(folder):
@@ -153,7 +147,7 @@ def listing(folder):
     """
     lines = []
     declared = [Path(folder) / name for name in (corpora.OWN_PASSPORT, corpora.OWN_TABLE)]
-    for file in [*_sound_files(Path(folder)), *(file for file in declared if file.is_file())]:
+    for file in [*audio.files(folder), *(file for file in declared if file.is_file())]:
         status = file.stat() if file.exists() else None
         size, time = (status.st_size, status.st_mtime_ns) if status else (0, 0)  # a link that leads nowhere
         lines.append(f"{file.relative_to(folder).as_posix()} {size} {time}")
@@ -162,29 +156,33 @@ def listing(folder):
 
 def _find(root, passport):
     """Return [(Parsed, file)], an utterance each, sorted by path, and the problems met."""
-    found, doubled, strange = {}, [], []
-    for file in _sound_files(root):
+    found, doubled, converted, strange = {}, [], [], []
+    for file in audio.files(root):
         parsed = passport.parse(file)
         if parsed is None:
-            strange.append(file)
+            is_converted = passport.listed is None and passport.parse(file.with_suffix(".wav")) is not None
+            (converted if is_converted else strange).append(file)
         elif parsed.stem in found:
             doubled.append(file)
         else:
             found[parsed.stem] = (parsed, file)
     problems = []
     for files, what in (
-        (doubled, "sound files repeat an utterance found before and were not read"),
-        (strange, "sound files are not named as this corpus's and were not read"),
+        (doubled, "of an utterance found before, not read"),
+        (converted, "named as this corpus's but no WAV, not read"),
+        (strange, "not named as this corpus's, not read"),
     ):
         if files:
-            problems.append(f"{passport.id}: {len(files)} {what}: {_few(file.relative_to(root) for file in files)}")
+            n = "1 sound file" if len(files) == 1 else f"{len(files):,} sound files"
+            problems.append(f"{passport.id}: {n} {what}: {_few(file.relative_to(root) for file in files)}")
     return list(found.values()), problems
 
 
-def _unread(files):
+def _unread(files, root):
     """Say in a line why files of one kind were not read."""
     (file, problem), more = files[0], len(files) - 1
-    line = f"{file} {problem.found}; expected {problem.expected}. {problem.next.capitalize()}."
+    found = f"{file.relative_to(root).as_posix()} {problem.found}"
+    line = f"{found}; expected {problem.expected}. {problem.next.capitalize()}."
     return f"{line} {more:,} more {'is' if more == 1 else 'are'} like it." if more else line
 
 
@@ -282,30 +280,33 @@ def redraw(table, *, seed):
     return drawn
 
 
-def _deviations(table, passport, made, root):
+def _deviations(table, passport, made):
     """Compare a table with the published counts, or with those that synthetic speech carries."""
     if made:
         found = Counter(table["emotion"])
         off = [f"{emotion} {found[emotion]} of {n}" for emotion, n in made["by_emotion"].items() if found[emotion] != n]
-        return [f"{passport.id}: {root} was changed since it was made: {', '.join(off)}. Make it again"] if off else []
+        changed = f"{passport.id}: the synthetic corpus was changed since it was made: {', '.join(off)}. Make it again"
+        return [changed] if off else []
     published, lines = passport.published(), []
+    doctor = "See what 'python -m serlib doctor' says of the folder"
+    if published.empty and passport.n_utterances not in (None, len(table)):
+        lines.append(f"{passport.id}: {len(table):,} utterances, {passport.n_utterances:,} in the passport. {doctor}")
     if published.empty:
         return lines
     content = table.set_index(table["utterance"].str.removeprefix(f"{passport.id}/"))["content"]
     missing = list(published["path"][~published.index.isin(content.index)])
     extra = sorted(content.index.difference(published.index))
-    doctor = f"python -m serlib doctor -d {root} -n {passport.id}"
     if missing or extra:
-        line = f"{passport.id}: {len(table):,} utterances under {root}, {len(published):,} published"
+        line = f"{passport.id}: {len(table):,} utterances, {len(published):,} published"
         line += f"; {len(missing):,} missing: {_few(missing)}" if missing else ""
         line += f"; {len(extra):,} never published: {_few(extra)}" if extra else ""
-        lines.append(f"{line}. See '{doctor}'")
+        lines.append(f"{line}. {doctor}")
     if "sha256" in published:
         both = content.index.intersection(published.index)
         altered = sorted(both[content[both].to_numpy() != published["sha256"][both].to_numpy()])
         if altered:
             line = f"{passport.id}: {len(altered):,} of {len(both):,} utterances differ from what was published"
-            lines.append(f"{line}: {_few(altered)}. See '{doctor}'")
+            lines.append(f"{line}: {_few(altered)}. {doctor}")
     return lines
 
 
@@ -424,7 +425,8 @@ def load(corpus, *, label_version=None, progress=False):
     """
     passport, here = corpora.get(corpus), settings.current()
     folder = corpus_folder(passport.id)
-    csv, now = table_file(passport, label_version), {"folder": str(folder.resolve()), "listing": listing(folder)}
+    csv = table_file(passport, label_version=label_version)
+    now = {"folder": str(folder.resolve()), "listing": listing(folder), "seed": here.seed, "keep_flagged": False}
     if csv.is_file() and (table := read(csv)).attrs.items() >= now.items():
         return table
     table = scan(folder, passport, seed=here.seed, label_version=label_version, progress=progress)
@@ -432,11 +434,15 @@ def load(corpus, *, label_version=None, progress=False):
     return table
 
 
-def table_file(corpus, label_version=None):
-    """Return where a corpus's index table is stored in the current profile: a file for each version of its labels."""
+def table_file(corpus, *, label_version=None, seed=SEED, keep_flagged=False):
+    """Return where the current profile keeps a corpus's index table: another file for whatever is not the default."""
     passport = corpora.get(corpus)
-    is_default = label_version in (None, next(iter(passport.label_versions)))
-    return settings.current().csv / f"{passport.id}{'' if is_default else f'-{label_version}'}.csv"
+    name = passport.id
+    if label_version not in (None, next(iter(passport.label_versions))):
+        name += f"-{label_version}"
+    name += f"-seed-{seed}" if seed != SEED else ""
+    name += "-keep-flagged" if keep_flagged else ""
+    return settings.current().csv / f"{name}.csv"
 
 
 def at_hand(names=None):
@@ -454,8 +460,9 @@ def at_hand(names=None):
     missing : dict of str to str
         Why the others could not be indexed, and what to do.
     """
-    tables, missing = {}, {}
-    for name in names or (*corpora.NAMES, *corpora.own_in(settings.current().data)):
+    own, missing = ({}, {}) if names else corpora.own_in(settings.current().data)
+    tables = {}
+    for name in names or (*corpora.NAMES, *own):
         try:
             tables[name] = load(name)
         except (FileNotFoundError, ValueError) as error:
@@ -491,9 +498,10 @@ def corpus_folder(corpus):
     passport, here = corpora.get(corpus), settings.current()
     if here.profile == "tiny" and not passport.home:
         return synthetic.write(passport.id, here.data)
-    if (folder := corpora.find_folder(here.data, passport.id)) is None:
+    if (folder := corpora.find_folder(here.data, passport)) is None:
         raise FileNotFoundError(
-            f"{passport.id}: no folder {passport.folder!r} in {here.data}. {passport.obtain} Or name its folder"
+            f"{passport.id}: no folder {passport.folder!r} in {settings.short(here.data)}. {passport.obtain} Or index"
+            " the folder that holds it ('index -d FOLDER'), and use that table ('-p CSV')"
         )
     return folder
 

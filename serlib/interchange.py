@@ -1,5 +1,6 @@
 """Index tables to and from audformat databases, the format of audb and nkululeko. Needs the extra ``audformat``."""
 
+from numbers import Real
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
@@ -13,8 +14,8 @@ def to_audformat(table, folder):
     """Save an index table as an audformat database.
 
     The database has the tables ``files`` (speaker, sentence, take, intensity, duration, flags), ``emotion`` (of every
-    utterance), and ``emotion.train`` and ``emotion.test``. Paths are those of the index table: save it into the
-    corpus's folder, where they hold, or use `audformat.Database.map_files`.
+    utterance that has a label in the table's version), and ``emotion.train`` and ``emotion.test``. Paths are those of
+    the index table: save it into the corpus's folder, where they hold, or use `audformat.Database.map_files`.
 
     Parameters
     ----------
@@ -34,26 +35,31 @@ def to_audformat(table, folder):
     """
     audformat = _audformat()
     corpus = table["corpus"].iloc[0]
-    if corpus in corpora.NAMES:
-        passport = corpora.get(corpus)
-        about = {"source": passport.title, "languages": [passport.language], "license": passport.licence}
-        about["description"] = passport.citation
+    if table.attrs.get("synthetic"):
+        about = {"source": f"synthetic speech in the manner of {corpus}"}
+    elif passport := corpora.get(corpus) if corpus in corpora.NAMES else corpora.own(index.root_of(table)):
+        known = {"license": passport.licence, "description": passport.citation, "languages": [passport.language]}
+        about = {"source": passport.title} | {name: value for name, value in known.items() if value not in ("", [""])}
     else:
         about = {"source": corpus}
     database = audformat.Database(corpus, usage=audformat.define.Usage.RESEARCH, **about)
     database.schemes["emotion"] = audformat.Scheme(labels=list(labels.ordered(table["emotion"])))
     database.schemes["speaker"] = audformat.Scheme(labels=_speakers(table))
     database.schemes["duration"] = audformat.Scheme("time")
+    texts = ("sentence", "take", "intensity", "flags")
+    for name in texts:
+        database.schemes[name] = audformat.Scheme("str")  # else it reads 01 back as a number
     for name in ("train", "test"):
         database.splits[name] = audformat.Split(name)
     named = table.set_index(audformat.filewise_index(table["path"]))
-    files = {name: named[name] for name in ("sentence", "take", "intensity", "flags")}
+    files = {name: named[name] for name in texts}
     files["speaker"] = named["speaker"].str.removeprefix(f"{corpus}/")
     files["duration"] = pd.to_timedelta(named["duration_s"], unit="s")
     _add(audformat, database, "files", files)
-    _add(audformat, database, "emotion", named[["emotion"]])
+    labelled = named[~named["flags"].str.contains("unlabelled")]
+    _add(audformat, database, "emotion", labelled[["emotion"]])
     for part in ("train", "test"):
-        _add(audformat, database, f"emotion.{part}", named.loc[named["part"] == part, ["emotion"]], split_id=part)
+        _add(audformat, database, f"emotion.{part}", labelled.loc[labelled["part"] == part, ["emotion"]], split_id=part)
     database.save(str(folder), storage_format="csv")
     return database
 
@@ -98,7 +104,7 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
     media : path-like, optional
         The folder that the database's paths are relative to; by default `folder`.
     table : str
-        The table that has a column ``emotion``. A column ``speaker`` is taken from it, or from any other table.
+        The table that has a column ``emotion``. A column ``speaker`` is taken from it, or else from the others.
     emotions : dict of str to str, optional
         The database's word -> ours, where they differ.
     seed : int
@@ -126,9 +132,9 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
     if table not in database.tables:
         raise ValueError(f"{folder} has no table {table!r}; use one of {', '.join(database.tables)}")
     rows = database[table].df
-    if "emotion" not in rows or not audformat.is_filewise_index(rows.index):
+    if "emotion" not in rows or rows["emotion"].isna().all() or not audformat.is_filewise_index(rows.index):
         raise ValueError(f"{folder}: table {table!r} gives no emotion to whole files; name another")
-    rows = rows[["emotion"]].dropna().assign(speaker=_column(audformat, database, "speaker"))
+    rows = rows[["emotion"]].dropna().assign(speaker=_speaker_of_files(audformat, database, table))
     if (silent := rows.index[rows["speaker"].isna()]).size:
         raise ValueError(
             f"{folder}: {len(silent):,} files have no speaker, such as {silent[0]!r}; without, no split is honest"
@@ -141,12 +147,16 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
     return index.scan(home, _passport(database, rows, home), seed=seed)
 
 
-def _column(audformat, database, name):
-    """Return a column of whichever table of whole files has it, by file; an empty one if none does."""
-    for table in database.tables.values():
-        if name in table.df and audformat.is_filewise_index(table.index):
-            return table.df[name].astype(object)
-    return pd.Series(dtype=object)
+def _speaker_of_files(audformat, database, table):
+    """Return who speaks in each file, as the first table of whole files says that knows: `table`, then the others."""
+    tables = [database[name].df for name in dict.fromkeys([table, *database.tables])]
+    columns = [rows["speaker"].astype(object).dropna() for rows in tables if _has_speakers(audformat, rows)]
+    found = pd.concat(columns) if columns else pd.Series(dtype=object)
+    return found[~found.index.duplicated()]
+
+
+def _has_speakers(audformat, rows):
+    return "speaker" in rows and audformat.is_filewise_index(rows.index)
 
 
 def _passport(database, rows, home):
@@ -158,15 +168,21 @@ def _passport(database, rows, home):
         path: corpora.Parsed(stem, str(speaker), emotion)
         for stem, (path, emotion, speaker) in zip(stems, rows.itertuples(), strict=True)
     }
-    scheme = database.schemes.get("speaker")
-    known = scheme.labels if scheme is not None and isinstance(scheme.labels, dict) else {}
-    columns = {name: _column_of_speakers(known, name) for name in ("gender", "age", "race", "ethnicity")}
-    speakers = {
-        str(name): corpora.Speaker(**{column: values[name] for column, values in columns.items() if name in values})
-        for name in known
-    }
-    return corpora.declared(database.name, listed, speakers=speakers, home=home, title=database.source or database.name)
+    title = database.source or database.name
+    return corpora.declared(database.name, listed, speakers=_about_speakers(database), home=home, title=title)
 
 
-def _column_of_speakers(known, name):
-    return {speaker: about[name] for speaker, about in known.items() if isinstance(about, dict) and about.get(name)}
+def _about_speakers(database):
+    """Return {speaker: Speaker} from the labels of the scheme ``speaker``; what has no place in it is left out."""
+    said = getattr(database.schemes.get("speaker"), "labels", None)
+    known = database[said].df.to_dict("index") if isinstance(said, str) else said
+    speakers = {}
+    for name, about in known.items() if isinstance(known, dict) else ():
+        about = {key: value for key, value in about.items() if pd.notna(value)} if isinstance(about, dict) else {}
+        speakers[str(name)] = corpora.Speaker(
+            gender=about["gender"] if about.get("gender") in labels.GENDERS else "",
+            age=int(about["age"]) if isinstance(about.get("age"), Real) else None,
+            race=str(about.get("race", "")),
+            ethnicity=str(about.get("ethnicity", "")),
+        )
+    return speakers

@@ -40,10 +40,12 @@ def _tensorflow():
     with _quiet_stderr():
         import tensorflow as tf
 
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-        tf.config.set_visible_devices([], "GPU")
+        with contextlib.suppress(RuntimeError):  # where a program has used it before, its own choice stands
+            tf.config.threading.set_intra_op_parallelism_threads(1)
+            tf.config.threading.set_inter_op_parallelism_threads(1)
+            tf.config.set_visible_devices([], "GPU")
         tf.config.list_logical_devices()  # starts its runtime, which announces itself, too
+    tf.get_logger().setLevel("ERROR")  # each fold compiles a graph of its own, and is meant to
     return tf
 
 
@@ -290,8 +292,7 @@ def save(folder, network, history, bundle):
         If `folder` is there and is not a bundle.
     """
     folder = Path(folder)
-    if folder.exists() and not (folder / "bundle.json").is_file():
-        raise ValueError(f"{folder} exists and is not a bundle; nothing was written. Name another place with -o")
+    refuse_place(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     making.chmod(0o755)
@@ -308,13 +309,25 @@ def save(folder, network, history, bundle):
             onnx_sha256=hashlib.sha256((making / "model.onnx").read_bytes()).hexdigest(),
         )
         write_contract(making, bundle)
+        superseded = making.with_name(f"{making.name}-superseded")
         if folder.exists():
-            folder.rename(making / "superseded")
-        making.rename(folder)
-        shutil.rmtree(folder / "superseded", ignore_errors=True)
+            folder.rename(superseded)
+        try:
+            making.rename(folder)
+        except OSError:
+            if superseded.exists():
+                superseded.rename(folder)
+            raise
+        shutil.rmtree(superseded, ignore_errors=True)
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return bundle
+
+
+def refuse_place(folder):
+    """Raise ValueError if a folder is there and is not a bundle: what it holds would be lost."""
+    if Path(folder).exists() and not (Path(folder) / "bundle.json").is_file():
+        raise ValueError(f"{folder} exists and is not a bundle; nothing was written. Name another place with -o")
 
 
 def _export_onnx(network, file):
@@ -464,7 +477,7 @@ def card(bundle):
     tested = f"UAR {score['uar']:.3f}, accuracy {score['accuracy']:.3f} ({score['protocol']}, {score['n']} utterances)"
     trained = f"{bundle.split['n_train']} utterances of {len(bundle.speakers)} speakers, {bundle.epochs} epochs"
     curve = f"{bundle.split['n_validation']} utterances: {bundle.split['validation']}; nothing was selected by it"
-    return f"""# {bundle.recipe.name} on {source}
+    return f"""# {source}, recipe {bundle.recipe.name}
 
 Says which emotion a recorded sentence is acted with: {", ".join(bundle.emotions)}.
 

@@ -100,9 +100,9 @@ def recordings(paths):
         if not path.is_dir():
             found.append(path)
             continue
-        inside = [file for file in sorted(path.rglob("*")) if file.suffix.lower() in audio.SUFFIXES and file.is_file()]
+        inside = audio.files(path)
         if not inside:
-            raise FileNotFoundError(f"{path} holds no sound file; expected {', '.join(audio.SUFFIXES)}")
+            raise FileNotFoundError(f"{path} holds no sound file; expected {audio.FORMATS}. Convert others to WAV")
         found += inside
     return found
 

@@ -138,19 +138,20 @@ class Settings:
     models: Path
     figures: Path
     results: Path
+    runs: Path
     cache: Path
     seed: int = SEED
 
     def __str__(self):
         """Say all of it, a line each; of folders outside the project the name only, so that a page can be shown."""
-        project = root()
-        lines = []
-        for name, value in vars(self).items():
-            if isinstance(value, Path):
-                inside = value.is_relative_to(project)
-                value = value.relative_to(project).as_posix() if inside else f"…/{value.name}"
-            lines.append(f"{name:8} {value}")
-        return "\n".join(lines)
+        shown = {name: short(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
+        return "\n".join(f"{name:8} {value}" for name, value in shown.items())
+
+
+def short(path):
+    """Write a path so that a page with it can be shown: relative to the project, or only its last part."""
+    path, project = Path(path), root()
+    return path.relative_to(project).as_posix() if path.is_relative_to(project) else f"…/{path.name}"
 
 
 def root():
@@ -180,7 +181,7 @@ def current(profile=None):
     project = root()
     if profile == "tiny":
         tiny = project / "build" / "tiny"
-        names = ("datasets", "csv", "models", "figures", "results", "cache")
+        names = ("datasets", "csv", "models", "figures", "results", "runs", "cache")
         return Settings(profile, *(tiny / name for name in names))
     if profile == "full":
         return Settings(
@@ -190,6 +191,7 @@ def current(profile=None):
             models=project / "models",
             figures=project / "figures",
             results=project / "results",
+            runs=project / "build" / "full" / "runs",
             cache=Path(os.environ.get("SERLIB_CACHE") or platformdirs.user_cache_dir("serlib")),
         )
     raise ValueError(f"SERLIB_PROFILE is {profile!r}; expected 'tiny' (synthetic speech) or 'full' (your corpora)")

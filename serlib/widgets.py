@@ -319,7 +319,7 @@ def hear_recordings(table, predictor):
 
     def utterances(emotion):
         rows = used[used["emotion"] == emotion].sort_values(["part", "utterance"])
-        known = {"test": "held out", "train": "trained on"}
+        known = {"test": "test part", "train": "training part"}
         return [
             (f"{row.utterance.split('/')[1]} ({known[row.part]}), {row.duration_s:.1f} s", row.path)
             for row in rows.itertuples()

@@ -62,6 +62,19 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
         audio.load(tmp_path / "b.wav", 22050)
 
 
+def test_a_phones_recording_is_to_be_converted(tmp_path):
+    (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(99))
+    with pytest.raises(ValueError, match=r"a.m4a is MPEG-4 .*; expected WAV, FLAC, .*\. Convert it to wav"):
+        audio.load(tmp_path / "a.m4a", 22050)
+
+
+def test_files_are_listed_without_those_that_macos_adds(tmp_path):
+    for name in ("b.wav", "a/c.FLAC", "a/._c.wav", "__MACOSX/d.wav", ".e.wav", "notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [file.relative_to(tmp_path).as_posix() for file in audio.files(tmp_path)] == ["a/c.FLAC", "b.wav"]
+
+
 def test_numbers_that_are_none_are_refused(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.array([0.0, np.nan, 0.0]), 16000, subtype="FLOAT")
     with pytest.raises(ValueError, match="not finite numbers"):

@@ -76,6 +76,43 @@ def test_index_keeps_its_contract(run):
     assert "(synthetic speech)" in done.stderr.splitlines()[0]
 
 
+def test_doctor_keeps_its_contract(run, wavs):
+    said = json.loads(run("doctor", "-n", "emodb", "--json").stdout)
+    assert said == {"corpus": "emodb", "ok": True, "n_found": 280, "n_expected": 280, "findings": []}
+    folder = wavs("wav/03a01Fa.wav", "wav/08a01Wa - Copy.wav")
+    done = run("doctor", "-d", folder, "--json", code=1)
+    said = json.loads(done.stdout)
+    assert (said["corpus"], said["ok"], said["n_found"], said["n_expected"]) == ("emodb", False, 1, 535)
+    assert all(list(finding) == ["kind", "path", "found", "expected", "next"] for finding in said["findings"])
+    assert sum(finding["kind"] == "missing" for finding in said["findings"]) == 533
+    text = run("doctor", "-d", folder, "-n", "emodb", "--quick", code=1).stdout
+    assert "missing" in text
+    assert "emodb: not in order; 1 of 535 utterances are there" in text
+
+
+def test_doctor_says_what_it_cannot_look_at(run, tmp_path):
+    assert "give a folder with -d PATH" in user_error(run("doctor", code=2))
+    assert "is not a folder" in user_error(run("doctor", "-d", tmp_path / "none", code=2))
+    assert "cannot tell which corpus" in user_error(run("doctor", "-d", tmp_path, code=2))
+
+
+def test_index_takes_a_version_of_the_labels(run):
+    said = json.loads(run("index", "-n", "shemo", "--labels", "corrected", "--json").stdout)
+    assert said["csv"].endswith("shemo-corrected.csv")
+    assert index.read(run.place / said["csv"]).attrs["labels"] == "corrected"
+    assert "use one of intended, perceived" in user_error(run("index", "-n", "crema", "--labels", "x", code=2))
+
+
+def test_a_corpus_of_your_own_needs_no_name(run, wavs):
+    folder = wavs("anna_angry.wav", "ben_sad.wav")
+    (folder / "utterances.csv").write_text("path,emotion,speaker\nanna_angry.wav,anger,anna\nben_sad.wav,sadness,ben\n")
+    said = json.loads(run("index", "-d", folder, "-o", "own.csv", "--json").stdout)
+    assert (said["corpus"], said["n_utterances"], said["n_speakers"]) == ("corpus", 2, 2)
+    assert json.loads(run("doctor", "-d", folder, "--json").stdout)["ok"]
+    (folder / "utterances.csv").write_text("path,emotion,speaker\nanna_angry.wav,angry,anna\n")
+    assert "line 2: emotion is 'angry'; expected one of anger" in user_error(run("index", "-d", folder, code=2))
+
+
 def test_index_prints_emotions_by_parts(run):
     text = run("index", "-n", "savee").stdout
     assert all(word in text for word in ("total", "train", "test", "surprise", "all"))
@@ -144,7 +181,7 @@ def test_the_honest_score_reaches_bundle_and_prediction(run, bundle):
     refused = run("evaluate", "-p", "mine.csv", "--protocol", "random", "--into", "b", code=2)
     assert "random does not keep speakers apart" in user_error(refused)
     other = run("evaluate", "-p", "mine.csv", "--epochs", 1, "--into", "b", code=2)
-    assert "is of emodb, paper, 3 epochs; the evaluation is of emodb, paper, 1 epochs" in user_error(other)
+    assert "is of synthetic emodb, paper, 3 epochs; the evaluation is of synthetic emodb, paper, 1" in user_error(other)
     run("evaluate", "-p", "mine.csv", "--folds", 2, "--epochs", 3, "-o", "q.csv", "--into", "b")
     assert "on unseen speakers; chance" in run("predict", "-m", "b", wav).stderr
     assert json.loads((run.place / "b" / "bundle.json").read_text())["honest"]["protocol"] == "speakers"

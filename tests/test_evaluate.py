@@ -219,8 +219,17 @@ def test_a_bundle_is_told_only_its_own_score_on_unseen_speakers(emodb, workplace
     assert evaluate.model.read_contract(workplace / "b1") == told
     with pytest.raises(ValueError, match="random does not keep speakers apart"):
         evaluate.tell(workplace / "b1", random)
-    with pytest.raises(ValueError, match="is of emodb, paper, 2 epochs; the evaluation is of emodb, paper, 1 epochs"):
+    with pytest.raises(ValueError, match="is of synthetic emodb, paper, 2 epochs; the evaluation .*, 1 epochs"):
         evaluate.tell(workplace / "b2", result)
+    real = evaluate.Result(result.predictions, result.history, result.about | {"synthetic": False})
+    with pytest.raises(ValueError, match="is of synthetic emodb, .*; the evaluation is of emodb, paper, 1 epochs"):
+        evaluate.tell(workplace / "b1", real)
+
+
+def test_predictions_say_whether_they_are_about_synthetic_speech(emodb, workplace):
+    result = evaluate.run(emodb, protocol="random", recipe=SHORT, epochs=1)
+    evaluate.write(result, workplace / "p.csv")
+    assert result.predictions.attrs == evaluate.read(workplace / "p.csv").predictions.attrs == {"synthetic": True}
 
 
 @pytest.mark.slow

@@ -72,6 +72,7 @@ def test_three_emotions_share_their_scales(emodb):
     above, below = figure.axes[:3], figure.axes[3:6]
     assert [ax.get_title() for ax in above] == ["neutral", "sadness", "happiness"]
     assert len({ax.get_ylim() for ax in above}) == 1
+    assert {ax.get_xlim() for ax in below} == {(0, max(len(signal) for _, signal, _ in heard) / F.sr)}
     assert len({ax.collections[0].get_clim() for ax in below}) == 1
 
 
@@ -115,6 +116,9 @@ def test_the_confusion_matrix_shows_counts_score_protocol_and_chance(predictions
     assert texts(ax) == [str(n) for n in counts.to_numpy().ravel()]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == list(counts.index)
     assert ax.get_title() == f"EMODB, loso: UAR {evaluate.uar(predictions):.2f} (chance 0.14)"
+    made = predictions.copy()
+    made.attrs["synthetic"] = True
+    assert figures.draw_confusion(made).get_title().startswith("synthetic EMODB, loso")
 
 
 def test_recalls_show_chance_and_uar(predictions):

@@ -91,7 +91,7 @@ def test_a_doubled_tree_is_read_once(wavs):
     table = index.scan(root, "ravdess")
     assert len(table) == 6
     assert table["path"].str.startswith("Actor").all()
-    assert "6 sound files repeat an utterance found before" in table.attrs["problems"][0]
+    assert "6 sound files of an utterance found before, not read" in table.attrs["problems"][0]
 
 
 def test_resource_files_of_macos_are_passed_over(wavs):
@@ -110,13 +110,11 @@ def test_strange_and_unreadable_files_are_reported_and_the_rest_is_read(wavs):
     table = index.scan(root, "crema-d")
     assert list(table["utterance"]) == ["crema-d/1014_WSI_NEU_XX"]
     strange, pointer, missing, altered = table.attrs["problems"]
-    assert "1 sound files are not named as this corpus's" in strange
+    assert "1 sound file not named as this corpus's" in strange
     assert "1093_ARK_HAP_HI.wav" in strange
     assert "Git-LFS pointer" in pointer
     assert "7,441 missing" in missing
-    assert (
-        "1 of 1 utterances differ from what was published: '1014_WSI_NEU_XX'. See 'python -m serlib doctor" in altered
-    )
+    assert "1 of 1 utterances differ from what was published: '1014_WSI_NEU_XX'. See what 'python -m" in altered
 
 
 def test_many_files_with_one_fault_are_told_in_one_line(wavs):
@@ -256,6 +254,29 @@ def test_a_corpus_is_indexed_once(workplace):
     again = index.load("EMO-DB")
     assert csv.stat().st_mtime_ns == before
     pd.testing.assert_frame_equal(table, again, check_dtype=False)
+
+
+def test_what_is_not_the_default_has_a_table_of_its_own(workplace):
+    csv = workplace / "build" / "tiny" / "csv"
+    assert index.table_file("EMO-DB") == csv / "emodb.csv"
+    assert index.table_file("shemo", label_version="file-names") == csv / "shemo.csv"
+    assert index.table_file("shemo", label_version="corrected") == csv / "shemo-corrected.csv"
+    assert index.table_file("emodb", seed=7, keep_flagged=True) == csv / "emodb-seed-7-keep-flagged.csv"
+
+
+def test_a_table_drawn_otherwise_is_not_taken_for_the_default(workplace):
+    default = index.load("emodb")
+    index.write(index.redraw(default, seed=7), index.table_file("emodb"))
+    pd.testing.assert_frame_equal(index.load("emodb"), default, check_dtype=False)
+
+
+def test_an_utterance_in_another_format_is_told_apart_from_a_strange_name(wavs):
+    root = wavs("wav/03a01Fa.wav")
+    (root / "wav" / "03a01Nc.wav.bak").touch()
+    audio.write(root / "wav" / "03a01Nc.flac", np.zeros(800, np.float32), 16000)
+    converted = index.scan(root, "emodb").attrs["problems"][0]
+    assert "1 sound file named as this corpus's but no WAV, not read" in converted
+    assert converted.endswith("'wav/03a01Nc.flac'")
 
 
 def test_a_corpus_that_changed_is_indexed_again(workplace, wavs, monkeypatch):

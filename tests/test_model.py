@@ -1,5 +1,8 @@
 import dataclasses
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -164,6 +167,29 @@ def test_a_bundle_is_replaced_but_nothing_else_is(bundle, learnable, contract, t
     (tmp_path / "thesis").mkdir()
     with pytest.raises(ValueError, match="thesis exists and is not a bundle; nothing was written"):
         model.save(tmp_path / "thesis", network, history, contract)
+
+
+def test_a_bundle_that_cannot_be_replaced_is_still_there(bundle, learnable, contract, monkeypatch):
+    network, history = model.fit(SHORT, *learnable, emotions=EMOTIONS, seed=1)
+    rename = Path.rename
+
+    def fail(path, target):
+        if Path(target) == bundle and "superseded" not in path.name:
+            raise OSError("no space left")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="no space left"):
+        model.save(bundle, network, history, dataclasses.replace(contract, seed=1))
+    assert model.read_contract(bundle).seed == contract.seed
+    assert [folder.name for folder in bundle.parent.iterdir()] == ["b"]
+
+
+def test_a_program_that_used_tensorflow_before_can_go_on():
+    code = "import tensorflow as tf; tf.constant(1) + 1; from serlib import model, settings;"
+    code += "print(model.build(settings.RECIPES['paper'], 7).count_params())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip().isdecimal(), done.stderr
 
 
 def edit(bundle, **changes):

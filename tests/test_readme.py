@@ -37,7 +37,7 @@ def test_the_commands_without_make_are_those_of_the_makefile():
 
 def test_the_terminal_commands_exist_with_their_options():
     commands = re.findall(r"^python -m serlib (\w+) ([^#\n]*)", "\n".join(blocks("sh")), re.MULTILINE)
-    assert {name for name, _ in commands} == {"index", "train", "evaluate", "predict"}
+    assert {name for name, _ in commands} == {"download", "doctor", "index", "train", "evaluate", "predict"}
     registered = {
         command.name or command.callback.__name__.removesuffix("_command") for command in cli.app.registered_commands
     }
@@ -54,6 +54,7 @@ def test_the_five_lines_run(workplace):
     (code,) = blocks("python")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert "'protocol': 'speakers'" in done.stdout
+    assert done.stderr == ""
 
 
 def test_every_image_and_link_is_there_and_images_have_words():
@@ -66,11 +67,15 @@ def test_every_image_and_link_is_there_and_images_have_words():
             assert (ROOT / target).with_suffix(".json").is_file()
 
 
-def test_the_tables_are_generated_from_passports_and_results():
+@pytest.mark.parametrize("page", ["README.md", "datasets/README.md"])
+def test_the_tables_are_generated_from_passports_and_results(page):
     spec = importlib.util.spec_from_file_location("make_results", ROOT / "results" / "make.py")
     make = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make)
-    assert make.with_tables(README) == README
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert ROOT / page in make.PAGES
+    assert "<!-- end of" in text
+    assert make.with_tables(text) == text
 
 
 def test_every_notebook_is_in_the_table_and_the_other_way_round():

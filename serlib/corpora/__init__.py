@@ -18,6 +18,7 @@ import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import get_args, get_origin
 
 import pandas as pd
 
@@ -99,7 +100,7 @@ class Passport:
     def obtain(self):
         """How to get the corpus, in a sentence or two."""
         if self.home:
-            return f"Its passport is in {self.home}."
+            return f"Its recordings belong into {self.home}."
         if steps := self.download.get("steps"):
             return " ".join(steps)
         return f"Get it with 'python -m serlib download {self.id}'."
@@ -138,7 +139,8 @@ class Passport:
         speaker, intensity = named.get("speaker", ""), named.get("intensity", "")
         if self.names.get("speaker_folder") and not speaker:
             speaker = path.parent.name
-        speaker = self.names.get("same_speaker", {}).get(speaker.upper(), speaker)
+        same_speaker = self.names.get("same_speaker", {})
+        speaker = same_speaker.get(_spelt_as(speaker, same_speaker), speaker)
         named["speaker"] = _spelt_as(speaker, self.speakers) if self.speakers else speaker
         named["emotion"] = _spelt_as(named["emotion"], self.codes)
         if not named["speaker"] or named["emotion"] is None:
@@ -155,6 +157,16 @@ class Passport:
             take=named.get("take", ""),
             intensity=named["intensity"],
         )
+
+    def undeclared(self, path):
+        """Say which part of a name that fits the pattern is not declared; None if it does not fit, or all is."""
+        match = re.fullmatch(self.names.get("pattern", ""), PurePosixPath(path).stem)
+        if match and _spelt_as(match["emotion"], self.codes) is None:
+            return f"the code {match['emotion']!r}, which [emotions] does not declare"
+        speaker = match.groupdict().get("speaker") if match else None
+        if speaker and self.speakers and _spelt_as(speaker, self.speakers) is None:
+            return f"the speaker {speaker!r}, whom [speakers] does not declare"
+        return None
 
     def speaker(self, name):
         """Return what is known of a speaker: a `Speaker`, empty if nothing is."""
@@ -222,94 +234,134 @@ def _plain(name):
 # What a passport may hold: the keys of each table, and of what type they are.
 KEYS = {
     "": {
-        **{"id": str, "title": str, "folder": str, "aliases": list, "language": str, "sample_rate_hz": int},
-        **{"channels": int, "licence": str, "citation": str, "notes": list},
+        **{"id": str, "title": str, "folder": str, "aliases": list[str], "language": str, "sample_rate_hz": int},
+        **{"channels": int, "licence": str, "citation": str, "notes": list[str]},
     },
     "names": {
-        **{"pattern": str, "stem": str, "sentence": str, "suffixes": list, "speaker_folder": bool},
-        **{"same_speaker": dict, "same_intensity": dict, "lower_case_sentence": bool},
+        **{"pattern": str, "stem": str, "sentence": str, "suffixes": list[str], "speaker_folder": bool},
+        **{"same_speaker": dict[str, str], "same_intensity": dict[str, str], "lower_case_sentence": bool},
     },
-    "published": {"n_utterances": int, "by_emotion": dict},
-    "download": {"url": str, "md5": str, "bytes": int, "files": str, "steps": list},
-    "defects": {"utterances": list, "flag": str, "what": str, "policy": str},
+    "published": {"n_utterances": int, "by_emotion": dict[str, int]},
+    "download": {"url": str, "md5": str, "bytes": int, "files": str, "steps": list[str]},
+    "defects": {"utterances": list[str], "flag": str, "what": str, "policy": str},
     "others": {"pattern": str, "kind": str, "what": str},
     "listeners": {"condition": str, "accuracy": float, "uar": float, "source": str},
 }
+# What each entry of a table that is written as [[...]] must have.
+NEEDED = {"defects": ("utterances", "flag", "policy"), "others": ("pattern", "kind", "what"), "listeners": ()}
 SPEAKER_KEYS = {"gender": str, "age": int, "race": str, "ethnicity": str, "n_utterances": int}
 FREE_TABLES = ("emotions", "speakers", "labels")  # whose keys are the corpus's own
+IN_WORDS = {
+    str: "text in quotes",
+    int: "a whole number",
+    float: "a number with a point",
+    bool: "true or false",
+    list[str]: "a list of texts in [ ]",
+    dict[str, str]: "a table of texts in { }",
+    dict[str, int]: "a table of whole numbers in { }",
+}
+
+KEY = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
+LINE = re.compile(rf"\s*(\[\[?)?\s*({KEY}(?:\s*\.\s*{KEY})*)\s*(?(1)\]\]?\s*(?:\#.*)?$|=)")  # a table's head, or a key
+LONG_TEXT = re.compile(r"(\"{3}|'{3}).*?\1", re.DOTALL)
 
 
 class _Reader:
     """A passport file while it is checked: every complaint names the file, the line, what was found and expected."""
 
     def __init__(self, file):
-        self.file, self.text = file, file.read_text(encoding="utf-8-sig")
+        self.file = file
         try:
+            self.text = file.read_text(encoding="utf-8-sig")
             self.declared = tomllib.loads(self.text)
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{file} is not in UTF-8 ({error.reason}); save it so") from None
         except tomllib.TOMLDecodeError as error:
             raise ValueError(f"{file} is not TOML: {error}. Mend that line") from None
 
-    def complain(self, message, table="", key=None, nth=0):
-        """Raise ValueError about a key of a table, or of the nth of an array of tables."""
-        line = self.line_of(table, key, nth)
+    def complain(self, message, *where, nth=0):
+        """Raise ValueError about what stands at `where`: a table, a key of it, and so on; of [[...]], in the nth."""
+        line = self.line_of(where, nth)
         raise ValueError(f"{self.file}{f', line {line}' if line else ''}: {message}")
 
-    def line_of(self, table, key, nth):
-        """Return the number of the line that sets a key, or else of its table's head; None if neither is there."""
-        now, seen, head = "", -1, None
-        for number, line in enumerate(self.text.splitlines(), 1):
-            if match := re.match(r"\s*\[+\s*([\w.-]+)\s*\]", line):
-                now = match[1]
-                seen += now == table
-                head = number if now == table and seen == nth else head
-            elif now == table and seen in (nth, -1) and key and re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*=", line):
+    def line_of(self, where, nth=0):
+        """Return the number of the line that sets it, or else of that which opens its table; None if there is none."""
+        text = LONG_TEXT.sub(lambda match: "\n" * match[0].count("\n"), self.text)
+        head, seen, opened = (), -1, (0, None)
+        for number, line in enumerate(text.split("\n"), 1):
+            if not (match := LINE.match(line)):
+                continue
+            path = tuple(key.strip("\"'") for key in re.findall(KEY, match[2]))
+            if match[1]:
+                head = path
+                seen += path == where[:1]
+            else:
+                path = head + path
+            if seen not in (-1, nth):
+                continue
+            if path[: len(where)] == where:
                 return number
-        return head
+            if path == where[: len(path)]:
+                opened = max(opened, (len(path), number))
+        return opened[1]
 
     def check(self):
         """Complain of the first thing that is not as it should be."""
+        heads = {name: f"[[{name}]]" if name in NEEDED else f"[{name}]" for name in [*KEYS, *FREE_TABLES][1:]}
         for name, value in self.declared.items():
-            is_table = isinstance(value, dict) or (value and isinstance(value, list) and isinstance(value[0], dict))
-            if name in FREE_TABLES and isinstance(value, dict):
-                continue
-            if not is_table:
-                self._check_key("", name, value)
-                continue
-            if name not in KEYS:
-                self.complain(f"[{name}] is unknown; expected one of {', '.join([*KEYS, *FREE_TABLES][1:])}", name)
-            for nth, entry in enumerate(value if isinstance(value, list) else [value]):
-                for key, content in entry.items():
-                    self._check_key(name, key, content, nth)
+            if name in KEYS[""]:
+                self._check_type(value, KEYS[""][name], name)
+            elif name not in heads:
+                self.complain(f"{name!r} is unknown; expected one of {', '.join([*KEYS[''], *heads.values()])}", name)
+            elif not _is(entries := value if name in NEEDED else [value], list[dict]):
+                often = "once for each" if name in NEEDED else "once"
+                self.complain(f"{name!r} is written otherwise; expected {heads[name]}, {often}", name)
+            elif name in KEYS:
+                for nth, entry in enumerate(entries):
+                    self._check_entry(name, entry, nth)
         self._check_names()
         self._check_meanings()
+        self._check_counts()
 
-    def _check_key(self, table, key, value, nth=0):
-        if key not in KEYS[table]:
-            self.complain(f"{key!r} is unknown; expected one of {', '.join(KEYS[table])}", table, key, nth)
-        wanted = KEYS[table][key]
-        if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool):
-            self.complain(f"{key} is {value!r}; expected {_in_words(wanted)}", table, key, nth)
+    def _check_entry(self, table, entry, nth):
+        for key, value in entry.items():
+            if key not in KEYS[table]:
+                self.complain(f"{key!r} is unknown; expected one of {', '.join(KEYS[table])}", table, key, nth=nth)
+            self._check_type(value, KEYS[table][key], table, key, nth=nth)
+        for key in NEEDED.get(table, ()):
+            if key not in entry:
+                self.complain(f"[[{table}]] has no {key!r}; expected {', '.join(NEEDED[table])}", table, nth=nth)
+
+    def _check_type(self, value, kind, *where, nth=0):
+        if not _is(value, kind):
+            self.complain(f"{where[-1]} is {value!r}; expected {IN_WORDS[kind]}", *where, nth=nth)
 
     def _check_names(self):
         names = self.declared.get("names", {})
         if "pattern" not in names:
             self.complain("[names] has no pattern; expected a regular expression of the file names", "names")
-        for table, nth, pattern in [
-            ("names", 0, names["pattern"]),
-            *(("others", nth, other.get("pattern", "")) for nth, other in enumerate(self.declared.get("others", ()))),
-        ]:
+        groups = self._groups(names["pattern"], "names")
+        needed = {"emotion", *(() if names.get("speaker_folder") else ("speaker",))}
+        needed |= {"sentence"} if names.get("lower_case_sentence") else set()
+        if missing := sorted(needed - groups):
+            self.complain(f"the pattern has no group (?P<{missing[0]}>...)", "names", "pattern")
+        for key in ("stem", "sentence"):
             try:
-                groups = set(re.compile(pattern).groupindex)
-            except re.error as error:
-                self.complain(f"the pattern is no regular expression: {error}", table, "pattern", nth)
-            if table == "names":
-                needed = {"emotion"} | (set() if names.get("speaker_folder") else {"speaker"})
-                if missing := sorted(needed - groups):
-                    self.complain(f"the pattern has no group (?P<{missing[0]}>...)", table, "pattern")
-                groups |= {"speaker", "intensity"}
-                for key in ("stem", "sentence"):
-                    if unknown := sorted(set(re.findall(r"{(\w*)}", names.get(key, ""))) - groups):
-                        self.complain(f"{key} names {{{unknown[0]}}}, which is no group of the pattern", table, key)
+                names.get(key, "").format(**dict.fromkeys(groups | {"speaker", "intensity"}, ""))
+            except KeyError as error:
+                unknown = f"{{{error.args[0]}}}, which is no group of the pattern"
+                self.complain(f"{key} names {unknown}", "names", key)
+            except (IndexError, AttributeError, ValueError) as error:
+                expected = "expected groups of the pattern in braces"
+                self.complain(f"{key} is {names[key]!r} ({error}); {expected}", "names", key)
+        for nth, other in enumerate(self.declared.get("others", ())):
+            self._groups(other["pattern"], "others", nth=nth)
+
+    def _groups(self, pattern, table, nth=0):
+        try:
+            return set(re.compile(pattern).groupindex)
+        except re.error as error:
+            self.complain(f"the pattern is no regular expression: {error}", table, "pattern", nth=nth)
 
     def _check_meanings(self):
         if not self.declared.get("emotions"):
@@ -319,47 +371,39 @@ class _Reader:
                 self.complain(f"code {code!r} means {labels.unknown(emotion)}", "emotions", code)
         for name, about in self.declared.get("speakers", {}).items():
             if not isinstance(about, dict):
-                self.complain(f'speaker {name} is {about!r}; expected {{ gender = "female" }} or the like', *_at(name))
+                expected = '{ gender = "female" } or the like'
+                self.complain(f"speaker {name} is {about!r}; expected {expected}", "speakers", name)
             for key, value in about.items():
+                where, found = ("speakers", name, key), f"speaker {name}: {key} is {value!r}"
                 if key not in SPEAKER_KEYS:
-                    self.complain(f"speaker {name}: {key!r} is unknown; expected {', '.join(SPEAKER_KEYS)}", *_at(name))
-                if not isinstance(value, SPEAKER_KEYS[key]):
-                    expected = _in_words(SPEAKER_KEYS[key])
-                    self.complain(f"speaker {name}: {key} is {value!r}; expected {expected}", *_at(name))
-            if about.get("gender", "") not in ("", *labels.GENDERS):
-                found = f"speaker {name}: gender is {about['gender']!r}"
-                self.complain(f"{found}; expected 'female', 'male' or none", *_at(name))
+                    self.complain(f"speaker {name}: {key!r} is unknown; expected {', '.join(SPEAKER_KEYS)}", *where)
+                if not _is(value, SPEAKER_KEYS[key]):
+                    self.complain(f"{found}; expected {IN_WORDS[SPEAKER_KEYS[key]]}", *where)
+                if key == "gender" and value not in ("", *labels.GENDERS):
+                    self.complain(f"{found}; expected 'female', 'male' or none", *where)
         for nth, defect in enumerate(self.declared.get("defects", ())):
-            for key in ("utterances", "flag", "policy"):
-                if key not in defect:
-                    self.complain(f"the defect has no {key!r}", "defects", None, nth)
             if defect["policy"] not in POLICIES:
-                self.complain(f"policy is {defect['policy']!r}; expected 'drop' or 'keep'", "defects", "policy", nth)
-        self._check_counts()
+                found = f"policy is {defect['policy']!r}"
+                self.complain(f"{found}; expected 'drop' or 'keep'", "defects", "policy", nth=nth)
 
     def _check_counts(self):
         published = self.declared.get("published", {})
-        for emotion in published.get("by_emotion", {}):
+        by_emotion, n = published.get("by_emotion", {}), published.get("n_utterances")
+        for emotion in by_emotion:
             if emotion not in self.declared["emotions"].values():
-                self.complain(f"by_emotion counts {emotion!r}, which no code means", "published", "by_emotion")
-        total, n = sum(published.get("by_emotion", {}).values()), published.get("n_utterances")
-        if total and n is not None and total != n:
-            self.complain(f"n_utterances is {n}, but by_emotion adds up to {total}", "published", "n_utterances")
+                found = f"by_emotion counts {emotion!r}, which no code means"
+                self.complain(found, "published", "by_emotion", emotion)
+        if by_emotion and n is not None and sum(by_emotion.values()) != n:
+            found = f"n_utterances is {n}, but by_emotion adds up to {sum(by_emotion.values())}"
+            self.complain(found, "published", "n_utterances")
 
 
-def _at(speaker):
-    return "speakers", speaker
-
-
-def _in_words(kind):
-    return {
-        str: "text in quotes",
-        int: "a whole number",
-        float: "a number with a point",
-        bool: "true or false",
-        list: "a list in [ ]",
-        dict: "a table in { }",
-    }[kind]
+def _is(value, kind):
+    """Say whether a value from a TOML file is of a type, down to what lists and tables hold."""
+    if not (inner := get_args(kind)):
+        return type(value) is kind  # in TOML, true is no number
+    held = value.values() if type(value) is dict else value
+    return type(value) is get_origin(kind) and all(_is(item, inner[-1]) for item in held)
 
 
 def _from_toml(file, home=None):
@@ -370,7 +414,8 @@ def _from_toml(file, home=None):
     published = declared.get("published", {})
     corpus = declared.get("id") or (home.resolve().name if home else file.stem)
     if home:
-        _check_id(corpus, file)
+        if wrong := _wrong_id(corpus):
+            reader.complain(wrong, "id")
         if "labels" in declared:
             reader.complain("a corpus of your own has one version of labels; expected no [labels]", "labels")
     by_emotion = published.get("by_emotion", {})
@@ -388,7 +433,7 @@ def _from_toml(file, home=None):
         },
         notes=tuple(declared.get("notes", ())),
         speakers={name: Speaker(**about) for name, about in declared.get("speakers", {}).items()},
-        n_utterances=published.get("n_utterances"),
+        n_utterances=published.get("n_utterances", sum(by_emotion.values()) or None),
         by_emotion={emotion: by_emotion[emotion] for emotion in labels.ordered(by_emotion)},
         label_versions=declared.get("labels", {"file-names": "what the files' names say"}),
         listeners=tuple(declared.get("listeners", ())),
@@ -402,21 +447,20 @@ def _from_toml(file, home=None):
     )
 
 
-def _check_id(corpus, file):
-    """Refuse an id that could not be told apart, or that could not be a file's name."""
-    if not re.fullmatch(r"[\w][\w.-]*", corpus):
-        raise ValueError(
-            f"{file}: the corpus is called {corpus!r}; expected letters, digits, - and _ (name the folder or set id)"
-        )
-    if (known := _shipped(corpus)) is not None:
-        raise ValueError(f"{file}: the id {corpus!r} is that of {known.title}; choose another")
+def _wrong_id(corpus):
+    """Say why an id could not be told apart or be a file's name; None if nothing is wrong with it."""
+    if not re.fullmatch(r"\w[\w.-]*", corpus):
+        return f"the corpus is called {corpus!r}; expected letters, digits, - and _ (name the folder or set id)"
+    known = _shipped(corpus)
+    return known and f"the id {corpus!r} is that of {known.title}; choose another"
 
 
 def _from_table(file):
     """Read a passport from a table ``utterances.csv``: a row per utterance."""
     home = file.parent
     corpus = re.sub(r"[^\w.-]+", "-", home.resolve().name).strip("-").lower()
-    _check_id(corpus, file)
+    if wrong := _wrong_id(corpus):
+        raise ValueError(f"{file}: {wrong}")
     optional = ("sentence", "take", "intensity")
     known = ("path", "emotion", "speaker", "gender", "age", *optional)
     try:
@@ -533,10 +577,28 @@ def own(folder):
 
 
 def own_in(data):
-    """Return {id: Passport} of the corpora of your own whose folders lie in `data`."""
-    folders = sorted(Path(data).iterdir()) if Path(data).is_dir() else []
-    passports = [own(folder) for folder in folders if folder.is_dir()]
-    return {passport.id: passport for passport in passports if passport}
+    """Find the corpora of your own among the folders in `data`.
+
+    Returns
+    -------
+    passports : dict of str to Passport
+        By id.
+    mistakes : dict of str to str
+        What is wrong with the others, by folder name: a mistake in a passport, or an id that is taken.
+    """
+    passports, mistakes = {}, {}
+    for folder in sorted(Path(data).iterdir()) if Path(data).is_dir() else ():
+        try:
+            passport = own(folder) if folder.is_dir() and not any(is_called(folder, name) for name in NAMES) else None
+        except ValueError as error:
+            mistakes[folder.name] = str(error)
+            continue
+        if passport and (other := next((p for p in passports.values() if _plain(p.id) == _plain(passport.id)), None)):
+            both = f"{other.home.name!r} and {folder.name!r} in {data}"
+            mistakes[folder.name] = f"{passport.id}: the corpora in {both} are both called so; give one another id"
+        elif passport:
+            passports[passport.id] = passport
+    return passports, mistakes
 
 
 def get(name):
@@ -566,11 +628,12 @@ def get(name):
         return name
     if (passport := _shipped(name)) is not None:
         return passport
-    own_ones = own_in(settings.current().data)
-    for corpus, passport in own_ones.items():
+    passports, mistakes = own_in(settings.current().data)
+    for corpus, passport in passports.items():
         if _plain(name) == _plain(corpus):
             return passport
-    raise ValueError(f"corpus {name!r} is unknown; use one of {', '.join([*NAMES, *own_ones])}")
+    wrong = "".join(f". Not read: {mistake}" for mistake in mistakes.values())
+    raise ValueError(f"corpus {name!r} is unknown; use one of {', '.join([*NAMES, *passports])}{wrong}")
 
 
 def short_title(corpus):
@@ -620,7 +683,7 @@ def find_folder(data, name):
 def find_all(data):
     """Return {corpus id: folder} of the corpora found in `data`: `NAMES` in their order, then your own."""
     found = {name: find_folder(data, name) for name in NAMES}
-    found |= {name: passport.home for name, passport in own_in(data).items()}
+    found |= {name: passport.home for name, passport in own_in(data)[0].items()}
     return {name: folder for name, folder in found.items() if folder}
 
 
