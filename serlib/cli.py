@@ -31,6 +31,7 @@ Data = Annotated[Path | None, typer.Option("--data", help="The folder that the t
 RecipeName = Annotated[str, typer.Option("--recipe", help="Features, model and training, under one name.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="By default the recipe's; few for synthetic speech.")]
 Seed = Annotated[int, typer.Option("--seed", help="Draws weights and batches, and folds where there are any.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Read every file, even if it seems not to have changed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
@@ -247,6 +248,7 @@ def train(
     seed: Seed = settings.SEED,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The bundle to write.")] = None,
     data: Data = None,
+    verify: Verify = False,
     curves: Annotated[bool, typer.Option("-a", "--show_accuracy", help="Draw the learning curves.")] = False,
     matrix: Annotated[bool, typer.Option("-c", "--plot_confusion", help="Draw the confusion matrix.")] = False,
     _load: Annotated[bool, typer.Option("-l", "--load_data", hidden=True)] = False,
@@ -263,8 +265,9 @@ def train(
     started = time.perf_counter()
     corpus, epochs = table["corpus"].iloc[0], evaluate.epochs_for(table, chosen, epochs)
     parts = split.from_parts(table)
-    X = features.extract(parts.table, features=chosen.features, root=folder, progress=sys.stderr.isatty())
-    fold = evaluate.fit_fold(parts, X, recipe=chosen, epochs=epochs, seed=seed, progress=sys.stderr.isatty())
+    progress = sys.stderr.isatty()
+    X = features.extract(parts.table, features=chosen.features, root=folder, verify=verify, progress=progress)
+    fold = evaluate.fit_fold(parts, X, recipe=chosen, epochs=epochs, seed=seed, progress=progress)
     summary = evaluate.summary(fold.predictions)
     contract = evaluate.contract(fold, parts, recipe=chosen)
     model.save(bundle, fold.network, fold.history, contract)
@@ -334,6 +337,7 @@ def evaluate_command(
     into: Annotated[Path | None, typer.Option(help="A bundle that is told its score on unseen speakers.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The predictions table to write.")] = None,
     data: Data = None,
+    verify: Verify = False,
     as_json: AsJson = False,
 ):
     """Score a recipe on a corpus by a protocol; by default on unseen speakers."""
@@ -368,6 +372,7 @@ def evaluate_command(
         seed=seed,
         n_jobs=-1,
         roots=roots,
+        verify=verify,
         progress=sys.stderr.isatty(),
     )
     summary = evaluate.summary(result.predictions)
@@ -465,3 +470,21 @@ def figures_command(
     _indexed(name, None)
     for file in figures.readme(output or settings.current().figures, corpus=name):
         print(file)
+
+
+@app.command("cache")
+def cache_command(
+    clear: Annotated[bool, typer.Option("--clear", help="Forget everything that was computed.")] = False,
+    as_json: AsJson = False,
+):
+    """Say what is kept of earlier computations, and where; or forget it."""
+    from . import cache
+
+    if clear:
+        cache.clear()
+    said = cache.summary()
+    if as_json:
+        _print_json(said)
+    else:
+        print(f"{said['n_vectors']:,} vectors and {said['n_contents']:,} hashes of files, {said['bytes'] / 1e6:.1f} MB")
+        print(said["file"])

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import audio, corpora, index, labels, synthetic
+from . import audio, cache, corpora, index, labels, synthetic
 
 # What to do about a finding of each kind; the kinds of `serlib.audio.inspect` bring their own advice.
 KINDS = {
@@ -285,7 +285,7 @@ def _read_contents(files, progress):
     """Hash all files, in as many threads as there are processors: hashing lets other threads run."""
     bar = tqdm(total=len(files), desc="contents", unit="file", disable=not progress)
     with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for file, content in zip(files, pool.map(lambda file: index.content_hash(file.file), files), strict=True):
+        for file, content in zip(files, pool.map(lambda file: cache.content_hash(file.file), files), strict=True):
             file.content = content
             bar.update()
 

@@ -310,6 +310,7 @@ def run(
     seed=SEED,
     n_jobs=None,
     roots=None,
+    verify=False,
     progress=False,
 ):
     """Split an index table, extract its features, train and score every fold.
@@ -332,6 +333,8 @@ def run(
         As `cross_validate` takes it.
     roots : dict of str to path-like, optional
         Where a corpus's recordings are, by corpus id, if not where they were indexed.
+    verify : bool
+        As `features.extract` takes it.
     progress : bool
 
     Returns
@@ -339,7 +342,8 @@ def run(
     Result
     """
     split = splitting.make(table, protocol, n_folds=n_folds, test_index=test_table, seed=seed)
-    X = _vectors(split, [table] if test_table is None else [table, test_table], recipe, roots or {}, progress)
+    tables = [table] if test_table is None else [table, test_table]
+    X = _vectors(split, tables, recipe, roots or {}, verify=verify, progress=progress)
     epochs = epochs_for(table, recipe, epochs)
     result = cross_validate(split, X, recipe=recipe, epochs=epochs, seed=seed, n_jobs=n_jobs, progress=progress)
     about = {
@@ -353,14 +357,14 @@ def run(
     return Result(result.predictions, result.history, result.about | about)
 
 
-def _vectors(split, tables, recipe, roots, progress):
+def _vectors(split, tables, recipe, roots, **how):
     """Extract each corpus's features from its own folder, in the order of the split's rows."""
     X = np.empty((len(split.table), recipe.features.n_mfcc), np.float32)
     for table in tables:
         corpus = table["corpus"].iloc[0]
         mine = (split.table["corpus"] == corpus).to_numpy()
         root = roots.get(corpus) or index.root_of(table)
-        X[mine] = features.extract(split.table[mine], features=recipe.features, root=root, progress=progress)
+        X[mine] = features.extract(split.table[mine], features=recipe.features, root=root, **how)
     return X
 
 

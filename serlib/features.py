@@ -8,19 +8,20 @@ which is linear.
 import dataclasses
 import functools
 import hashlib
-import io
 import json
-import zipfile
 from pathlib import Path
 
+import joblib
 import numpy as np
 import scipy
 import scipy.fft
 import scipy.signal
+import scipy.sparse
 from tqdm.auto import tqdm
 
-from . import audio, index, settings
-from .settings import replacing
+from . import audio, cache, index
+
+CHUNK = 16  # recordings of one job
 
 
 def mfcc(signal, sr, *, features):
@@ -105,7 +106,7 @@ def mel_db(signal, sr, *, features):
     frames = np.lib.stride_tricks.sliding_window_view(padded, features.n_fft)[:: features.hop_length]
     spectrum = scipy.fft.rfft(frames * _window(features.win_length, features.n_fft), axis=1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    bands = mel_bands(features.sr, features.n_fft, features.n_mels) @ power.T
+    bands = _sparse_bands(features.sr, features.n_fft, features.n_mels) @ power.T
     decibel = 10 * np.log10(np.maximum(bands, np.float32(features.amin)))
     return np.maximum(decibel, decibel.max() - np.float32(features.top_db))
 
@@ -149,6 +150,12 @@ def mel_bands(sr, n_fft, n_mels):
     return (triangles * (2 / (edges[2:] - edges[:-2]))[:, None]).astype(np.float32)
 
 
+@functools.cache
+def _sparse_bands(sr, n_fft, n_mels):
+    """Return `mel_bands` without its zeros: quicker, and no linear-algebra library starts threads of its own."""
+    return scipy.sparse.csr_array(mel_bands(sr, n_fft, n_mels))
+
+
 # Slaney's mel scale: linear up to 1 kHz (15 mel), then 27 mel per factor of 6.4.
 _HZ_PER_MEL, _BREAK_HZ, _BREAK_MEL, _LOG_STEP = 200 / 3, 1000.0, 15.0, np.log(6.4) / 27
 
@@ -181,7 +188,7 @@ def from_file(source, *, features):
     return mean_mfcc(audio.load(source, features.sr), features.sr, features=features)
 
 
-def extract(table, *, features, root=None, progress=False):
+def extract(table, *, features, root=None, n_jobs=-1, verify=False, progress=False):
     """Compute the mean MFCCs of every utterance of an index table; what was computed before is read from the cache.
 
     Parameters
@@ -191,8 +198,13 @@ def extract(table, *, features, root=None, progress=False):
     features : MfccFeatures
     root : path-like, optional
         The folder that its paths are relative to; by default as indexed, else where the corpus now is.
+    n_jobs : int
+        Recordings computed at once, as joblib counts them; by default as many as there are processors. Another backend
+        is used as joblib is told: ``with joblib.parallel_config(backend="dask")``.
+    verify : bool
+        Whether to read every file, even if neither its size nor its time of change is another than when it was hashed.
     progress : bool
-        Whether to show a progress bar on stderr.
+        Whether to show progress bars on stderr.
 
     Returns
     -------
@@ -205,48 +217,40 @@ def extract(table, *, features, root=None, progress=False):
         If a recording is gone, cannot be read, or is not the one that was indexed.
     """
     root = index.root_of(table) if root is None else Path(root)
-    cache = _cache_file(features, table["corpus"].iloc[0])
-    known = _read_cache(cache, features.n_mfcc)
-    vectors, fresh = np.empty((len(table), features.n_mfcc), np.float32), {}
-    rows = tqdm(
-        zip(table["path"], table["content"], strict=True), total=len(table), desc="features", disable=not progress
-    )
-    for row, (path, content) in enumerate(rows):
-        file = root / path
-        if not file.is_file():
-            raise FileNotFoundError(f"{file} is gone; it was there when the corpus was indexed. Index it again")
-        if index.content_hash(file) != content:
-            raise ValueError(f"{file} is not the file that was indexed (its content differs); index the corpus again")
-        if content not in known:
-            known[content] = fresh[content] = from_file(file, features=features)
-        vectors[row] = known[content]
-    if fresh:
-        _add_to_cache(cache, fresh, features.n_mfcc)
-    return vectors
+    paths, wanted = table["path"].tolist(), table["content"].tolist()
+    _refuse_changes(root, paths, wanted, cache.contents(root, paths, verify=verify, progress=progress))
+    made_by = _made_by(features)
+    known = cache.vectors(made_by, wanted)
+    unknown = {content: root / path for content, path in zip(wanted, paths, strict=True) if content not in known}
+    items = list(unknown.items())
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    jobs = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")
+    bar = tqdm(desc="features", total=len(items), unit="file", disable=not progress)
+    with bar:
+        for fresh in jobs(joblib.delayed(_compute)(chunk, features) for chunk in chunks):
+            cache.store(made_by, fresh)  # what is done is done, whatever happens to the rest
+            known |= fresh
+            bar.update(len(fresh))
+    return np.array([known[content] for content in wanted], np.float32).reshape(len(wanted), features.n_mfcc)
 
 
-def _cache_file(features, corpus):
-    """Name the cache after everything that decides the numbers: settings, and the libraries that compute them."""
+def _refuse_changes(root, paths, wanted, found):
+    """Raise if a file is gone, or is not the one that was indexed."""
+    for path, expected, content in zip(paths, wanted, found, strict=True):
+        if not content:
+            raise FileNotFoundError(f"{root / path} is gone; it was there when the corpus was indexed. Index it again")
+        if content != expected:
+            what = "is not the file that was indexed (its content differs)"
+            raise ValueError(f"{root / path} {what}; index the corpus again")
+
+
+def _compute(chunk, features):
+    """Return {content: vector} of some recordings: a job of its own, wherever it is run."""
+    return {content: from_file(file, features=features) for content, file in chunk}
+
+
+def _made_by(features):
+    """Name everything that decides the numbers: settings, and the libraries that compute them."""
     made_by = {"features": dataclasses.asdict(features), "numpy": np.__version__, "scipy": scipy.__version__}
     made_by |= {"soxr": audio.soxr.__version__, "libsndfile": audio.soundfile.__libsndfile_version__}
-    key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:16]
-    return settings.current().cache / "features" / key / f"{corpus}.npz"
-
-
-def _read_cache(file, n_mfcc):
-    """Return {content hash: vector}; an unreadable cache counts as empty."""
-    try:
-        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
-            contents, vectors = stored["contents"], stored["vectors"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return {}
-    if vectors.shape != (len(contents), n_mfcc):
-        return {}
-    return dict(zip(contents.tolist(), vectors, strict=True))
-
-
-def _add_to_cache(file, fresh, n_mfcc):
-    """Store vectors beside those that are there by now."""
-    together = _read_cache(file, n_mfcc) | fresh
-    with replacing(file) as temporary:
-        np.savez(temporary, contents=np.array(list(together)), vectors=np.array(list(together.values())))
+    return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:16]

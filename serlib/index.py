@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import audio, corpora, labels, settings, synthetic
+from . import audio, cache, corpora, labels, settings, synthetic
 from .settings import SEED, replacing
 
 COLUMNS = (
@@ -75,7 +75,7 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
     for parsed, file in tqdm(found, desc=f"index {passport.id}", unit="file", disable=not progress):
         header = audio.inspect(file)
         if isinstance(header, audio.Header):
-            rows.append(_row(passport, parsed, file, root, header))
+            rows.append(_row(passport, parsed, file.relative_to(root).as_posix(), header))
         else:
             unread.setdefault(header.kind, []).append((file, header))
     problems += [_unread(files, root) for files in unread.values()]
@@ -84,7 +84,7 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
         what = f"{settings.short(root)} holds no utterance of {passport.id}"
         raise ValueError("; ".join([what, *problems[:1], expected]))
     table = pd.DataFrame(rows, columns=[*COLUMNS, *DEMOGRAPHICS]).sort_values("utterance", ignore_index=True)
-    table = table.astype(NUMBERS)
+    table = table.assign(content=cache.contents(root, table["path"], progress=progress)).astype(NUMBERS)
     marker = root / synthetic.MARKER
     made = json.loads(marker.read_text(encoding="utf-8")) if marker.is_file() else None
     problems += _deviations(table, passport, made)
@@ -186,12 +186,12 @@ def _unread(files, root):
     return f"{line} {more:,} more {'is' if more == 1 else 'are'} like it." if more else line
 
 
-def _row(passport, parsed, file, root, header):
+def _row(passport, parsed, path, header):
     speaker = passport.speaker(parsed.speaker)
     return {
         "utterance": f"{passport.id}/{parsed.stem}",
         "corpus": passport.id,
-        "path": file.relative_to(root).as_posix(),
+        "path": path,
         "speaker": f"{passport.id}/{parsed.speaker}",
         "gender": speaker.gender,
         "emotion": parsed.emotion,
@@ -201,15 +201,8 @@ def _row(passport, parsed, file, root, header):
         "duration_s": round(header.duration_s, 4),
         "sample_rate_hz": header.sample_rate_hz,
         "channels": header.channels,
-        "content": content_hash(file),
         **{name: getattr(speaker, name) for name in DEMOGRAPHICS},
     }
-
-
-def content_hash(path):
-    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _flags(table, passport, unlabelled):

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from conftest import REAL, real
 
-from serlib import audio, corpora, doctor, index
+from serlib import audio, cache, corpora, doctor
 
 EMODB = ("wav/03a01Fa.wav", "wav/03a01Nc.wav", "wav/08a01Wa.wav")
 RAVDESS = ("Actor_01/03-01-01-01-01-01-01.wav", "Actor_02/03-01-07-01-01-01-02.wav")
@@ -21,7 +21,7 @@ def publish(monkeypatch):
 
     def declare(root):
         files = sorted(root.rglob("*.wav"))
-        rows = [(file.relative_to(root).as_posix(), file.stat().st_size, index.content_hash(file)) for file in files]
+        rows = [(file.relative_to(root).as_posix(), file.stat().st_size, cache.content_hash(file)) for file in files]
         manifest = pd.DataFrame(rows, columns=["path", "bytes", "sha256"])
         monkeypatch.setattr(corpora.Passport, "manifest", lambda passport: manifest)
         return root
@@ -200,11 +200,11 @@ def test_another_recording_under_a_published_name_is_altered(emodb, wavs):
 
 
 def test_other_bytes_of_the_same_number_are_noticed_unless_in_haste(emodb):
-    sha256 = index.content_hash(emodb / EMODB[2])
+    sha256 = cache.content_hash(emodb / EMODB[2])
     overwrite(emodb / EMODB[2])
     (finding,) = doctor.examine(emodb).findings
     assert (finding.kind, finding.path) == ("altered", EMODB[2])
-    assert finding.found == f"as many bytes, but {index.content_hash(emodb / EMODB[2])[:8]}..."
+    assert finding.found == f"as many bytes, but {cache.content_hash(emodb / EMODB[2])[:8]}..."
     assert finding.expected == f"the content whose SHA-256 begins with {sha256[:8]}"
     assert doctor.examine(emodb, quick=True).ok
 

@@ -1,5 +1,6 @@
 import dataclasses
 
+import joblib
 import librosa
 import numpy as np
 import pytest
@@ -114,12 +115,30 @@ def test_what_was_computed_is_not_computed_again(table, monkeypatch):
     assert features.extract(table, features=other).shape == (3, 13)
 
 
-def test_a_damaged_cache_is_computed_anew(table, workplace):
+def test_a_killed_extraction_keeps_what_it_did(table, monkeypatch):
     f = RECIPES["paper"].features
-    first = features.extract(table, features=f)
-    (cache,) = (workplace / "build" / "tiny" / "cache").rglob("*.npz")
-    cache.write_bytes(cache.read_bytes()[:100])
-    np.testing.assert_array_equal(features.extract(table, features=f), first)
+    monkeypatch.setattr(features, "CHUNK", 1)
+    compute, done = features.from_file, []
+
+    def die_at_the_third(file, *, features):
+        done.append(file)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+        return compute(file, features=features)
+
+    monkeypatch.setattr(features, "from_file", die_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        features.extract(table, features=f, n_jobs=1)
+    features.extract(table, features=f, n_jobs=1)
+    assert len(done) == 4
+
+
+@pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
+def test_every_backend_gives_the_same_numbers(table, backend):
+    f = RECIPES["paper"].features
+    expected = np.stack([features.from_file(index.root_of(table) / path, features=f) for path in table["path"]])
+    with joblib.parallel_config(backend=backend):
+        np.testing.assert_array_equal(features.extract(table, features=f), expected)
 
 
 def test_a_changed_or_missing_recording_is_refused(table):

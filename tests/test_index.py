@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from conftest import real
 
-from serlib import audio, corpora, index
+from serlib import audio, cache, corpora, index
 
 LAYOUTS = {  # one published utterance as it lies in real copies
     "ravdess": [
@@ -71,7 +71,7 @@ def test_the_table_is_as_promised(wavs):
     assert (first["corpus"], first["path"], first["speaker"]) == ("emodb", "wav/03a01Fa.wav", "emodb/03")
     assert (first["gender"], first["emotion"], first["sentence"], first["take"]) == ("male", "happiness", "a01", "a")
     assert (first["duration_s"], first["sample_rate_hz"], first["channels"]) == (0.05, 16000, 1)
-    assert first["content"] == index.content_hash(root / "wav" / "03a01Fa.wav")
+    assert first["content"] == cache.content_hash(root / "wav" / "03a01Fa.wav")
     assert list(table["utterance"]) == sorted(table["utterance"])
     assert table.attrs["folder"] == str(root)
 
