@@ -352,6 +352,7 @@ def run(
         "synthetic": result.predictions.attrs["synthetic"],
         "labels": table.attrs.get("labels"),
         "dropped": table.attrs.get("dropped", []),
+        "problems": table.attrs.get("problems", []),
         "split": fingerprint(split),
     }
     return Result(result.predictions, result.history, result.about | about)

@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -67,11 +68,31 @@ def test_every_image_and_link_is_there_and_images_have_words():
             assert (ROOT / target).with_suffix(".json").is_file()
 
 
-@pytest.mark.parametrize("page", ["README.md", "datasets/README.md"])
-def test_the_tables_are_generated_from_passports_and_results(page):
+@pytest.fixture
+def make():
+    """The module results/make.py."""
     spec = importlib.util.spec_from_file_location("make_results", ROOT / "results" / "make.py")
-    make = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_results_of_half_a_corpus_or_of_other_settings_are_not_published(make, tmp_path):
+    stored = json.loads((ROOT / "results" / "emodb" / "paper" / "loso" / "seed-42.json").read_text(encoding="utf-8"))
+    file = tmp_path / "emodb" / "paper" / "loso" / "seed-42.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(stored))
+    assert "| EMODB | loso | paper |" in make.results_table(tmp_path)
+    file.write_text(json.dumps(stored | {"problems": ["emodb: 3 missing"]}))
+    assert "EMODB" not in make.results_table(tmp_path)
+    for wrong in ({"epochs": 3}, {"synthetic": True}):
+        file.write_text(json.dumps(stored | wrong))
+        with pytest.raises(ValueError, match=r"seed-42.json is of \d+ epochs or of synthetic speech"):
+            make.results_table(tmp_path)
+
+
+@pytest.mark.parametrize("page", ["README.md", "datasets/README.md"])
+def test_the_tables_are_generated_from_passports_and_results(page, make):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert ROOT / page in make.PAGES
     assert "<!-- end of" in text
