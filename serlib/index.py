@@ -212,7 +212,7 @@ def _flags(table, passport, unlabelled):
     for stem, flag in declared + [(stem, "unlabelled") for stem in unlabelled]:
         if (utterance := f"{passport.id}/{stem}") in flags:
             flags[utterance].add(flag)
-    for _, same in table.groupby("content"):
+    for _, same in table[table["content"].duplicated(keep=False)].groupby("content"):
         if len(set(same["emotion"])) > 1:
             for utterance in same["utterance"]:
                 flags[utterance].add("contradictory")
