@@ -3,7 +3,7 @@
 The columns are text but for ``duration_s`` (float), ``sample_rate_hz``, ``channels`` and ``age`` (int); missing is an
 empty string (of ``age``, NA). ``part`` is ``train`` or ``test``, or empty: kept out, for the reason in ``flags``. What
 does not fit into rows stands in ``table.attrs`` and, on disk, in a JSON file beside the CSV: ``corpus``, ``folder``,
-``synthetic``, ``protocol``, ``seed``, ``labels`` (which version), ``dropped`` and ``problems``.
+``synthetic``, ``protocol``, ``seed``, ``labels`` (which version), ``keep_flagged``, ``dropped`` and ``problems``.
 """
 
 import hashlib
@@ -120,7 +120,9 @@ def passport_of(path, corpus=None):
     ValueError
         If neither says what the folder holds.
     """
-    is_shipped = corpus in corpora.NAMES or isinstance(corpus, corpora.Passport)
+    if isinstance(corpus, corpora.Passport):
+        return corpus
+    is_shipped = corpus is not None and any(corpora.is_called(corpus, name) for name in corpora.NAMES)
     passport = None if is_shipped else corpora.own(path)
     if passport is not None and corpus in (None, passport.id):
         return passport

@@ -365,16 +365,17 @@ def upload(predictor, *, max_bytes=MAX_UPLOAD_BYTES):
     -------
     Shell
     """
-    formats = ", ".join(suffix.removeprefix(".").upper() for suffix in audio.SUFFIXES[:5])
     controls = {
-        "files": ipywidgets.FileUpload(accept=",".join(audio.SUFFIXES), multiple=False, description="your recording")
+        "files": ipywidgets.FileUpload(
+            accept=",".join(audio.SUFFIXES + audio.UNREAD_SUFFIXES), multiple=False, description="your recording"
+        )
     }
     player = _player()
 
     def draw(files):
         player.value = b""
         if not files:
-            return None, f"No recording yet: {formats}, one sentence, at most {max_bytes / 1e6:.0f} MB."
+            return None, f"No recording yet: {audio.FORMATS}, one sentence, at most {max_bytes / 1e6:.0f} MB."
         (file,) = files
         if file["size"] > max_bytes:
             size, most = file["size"] / 1e6, max_bytes / 1e6

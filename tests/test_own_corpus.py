@@ -219,6 +219,7 @@ def test_a_table_in_the_folder_of_one_of_the_seven_is_not_its_passport(full, wav
     folder = wavs("wav/03a01Fa.wav", root=full / "EMODB")
     (folder / "utterances.csv").write_text("file;label\n")
     assert len(index.load("emodb")) == 1
+    assert len(index.scan(folder, "EMO-DB")) == 1
     assert corpora.own_in(full) == ({}, {})
 
 
