@@ -5,6 +5,7 @@ Decoding is soundfile's (libsndfile), resampling soxr's, as in librosa.
 
 import io
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,11 +57,12 @@ def files(folder):
     list of Path
         Sorted; without hidden files and those that macOS adds to archives.
     """
-    return [
-        file
-        for file in sorted(Path(folder).rglob("*"))
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and "__MACOSX" not in file.parts
-    ]
+    found = []
+    for here, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__MACOSX"]
+        named = [name for name in (*folders, *names) if name.lower().endswith(SUFFIXES) and name[0] != "."]
+        found += [os.path.join(here, name) for name in named]
+    return [Path(file) for file in sorted(found, key=lambda file: file.split(os.sep))]
 
 
 def inspect(source):
@@ -76,20 +78,36 @@ def inspect(source):
         A problem's kind is ``gone``, ``empty``, ``lfs-pointer``, ``text``, ``unreadable``, ``no-samples`` or
         ``too-long``.
     """
-    if not _is_open(source) and not Path(source).is_file():
-        what = "is a folder" if Path(source).is_dir() else "does not exist"
-        return Problem("gone", what, "a sound file", "name another")
-    try:
-        info = soundfile.info(_rewound(source))
-    except (soundfile.LibsndfileError, RuntimeError, TypeError):
-        return _what_is(source)
-    if info.samplerate < 1 or info.frames < 1:
-        return Problem("no-samples", "has a header but no samples", "speech")
-    found = Header(info.frames, info.samplerate, info.channels, info.format)
-    if found.duration_s > MAX_DURATION_S:
-        expected = f"one utterance, at most {MAX_DURATION_S:.0f} s"
-        return Problem("too-long", f"lasts {found.duration_s:.0f} s", expected, "cut it into utterances")
+    file, found = _opened(source)
+    if file:
+        file.close()
     return found
+
+
+def _opened(source):
+    """Open a sound file: return (SoundFile, Header), or (None, Problem)."""
+    if not _is_open(source) and not os.path.isfile(source):
+        what = "is a folder" if os.path.isdir(source) else "does not exist"
+        return None, Problem("gone", what, "a sound file", "name another")
+    try:
+        file = soundfile.SoundFile(_rewound(source))
+    except (soundfile.LibsndfileError, RuntimeError, TypeError):
+        return None, _what_is(source)
+    found = _judged(Header(file.frames, file.samplerate, file.channels, file.format))
+    if isinstance(found, Problem):
+        file.close()
+        return None, found
+    return file, found
+
+
+def _judged(head):
+    """Return a header, or the problem that shows in it."""
+    if head.sample_rate_hz < 1 or head.n_frames < 1:
+        return Problem("no-samples", "has a header but no samples", "speech")
+    if head.duration_s > MAX_DURATION_S:
+        expected = f"one utterance, at most {MAX_DURATION_S:.0f} s"
+        return Problem("too-long", f"lasts {head.duration_s:.0f} s", expected, "cut it into utterances")
+    return head
 
 
 def header(source):
@@ -113,9 +131,13 @@ def header(source):
     """
     found = inspect(source)
     if isinstance(found, Problem):
-        error = FileNotFoundError if found.kind == "gone" else ValueError
-        raise error(f"{_name(source)} {found.found}; expected {found.expected}. {found.next.capitalize()}")
+        raise _error(source, found)
     return found
+
+
+def _error(source, problem):
+    error = FileNotFoundError if problem.kind == "gone" else ValueError
+    return error(f"{_name(source)} {problem.found}; expected {problem.expected}. {problem.next.capitalize()}")
 
 
 def _is_open(source):
@@ -130,8 +152,7 @@ def _rewound(source):
     """Return what soundfile opens: a path, or the open file from its start."""
     if _is_open(source):
         source.seek(0)
-        return source
-    return Path(source)
+    return source
 
 
 def _what_is(source):
@@ -175,17 +196,23 @@ def load(source, sr):
     FileNotFoundError, ValueError
         As `header` does; also if a sample is not finite.
     """
-    head, name = header(source), _name(source)
+    name, (file, head) = _name(source), _opened(source)
+    if file is None:
+        raise _error(source, head)
     try:
-        frames, rate = soundfile.read(_rewound(source), frames=head.n_frames, dtype="float32", always_2d=True)
+        with file:
+            is_16_bit = file.subtype == "PCM_16"  # read as it is, and scaled here: libsndfile takes three times as long
+            frames = file.read(head.n_frames, dtype="int16" if is_16_bit else "float32", always_2d=True)
     except (soundfile.LibsndfileError, RuntimeError):
         raise ValueError(f"{name} is damaged inside; expected {head.n_frames} frames. Fetch it again") from None
     if not len(frames):
         raise ValueError(f"{name} has a header but no samples; expected speech. Fetch the file again")
+    if is_16_bit:
+        frames = frames * np.float32(1 / 32768)
     signal = frames.mean(axis=1) if frames.shape[1] > 1 else frames[:, 0]
     if not np.isfinite(signal).all():
         raise ValueError(f"{name} has samples that are not finite numbers (NaN or infinite); export it again")
-    return resample(signal, rate, sr)
+    return resample(signal, head.sample_rate_hz, sr)
 
 
 def resample(signal, sr, target_sr):
@@ -204,7 +231,8 @@ def resample(signal, sr, target_sr):
         return signal
     n_samples = math.ceil(len(signal) * target_sr / sr)
     resampled = soxr.resample(signal, sr, target_sr, quality="HQ")[:n_samples]
-    return np.pad(resampled, (0, n_samples - len(resampled)))
+    missing = n_samples - len(resampled)  # soxr may stop one sample early
+    return np.pad(resampled, (0, missing)) if missing else resampled
 
 
 def level_db(signal):

@@ -37,6 +37,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document an
 
 def main():
     """Run the command line; any error of the user's is one line on stderr."""
+    settings.bound_threads()
     try:
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
@@ -62,16 +63,21 @@ def _print_json(document):
 def _print_table(table, title):
     """Print a DataFrame as a table on stdout."""
     import pandas as pd
+
+    numeric = [pd.api.types.is_numeric_dtype(table[column]) for column in table.columns]
+    _print_rows([table.index.name or "", *map(str, table.columns)], table.itertuples(), [False, *numeric], title)
+
+
+def _print_rows(header, rows, is_number, title=""):
+    """Print rows as a table on stdout; columns of numbers are aligned to the right."""
     from rich.console import Console
     from rich.table import Table as RichTable
 
     printed = RichTable(title=title, title_justify="left", title_style="bold")
-    printed.add_column(table.index.name or "", overflow="fold")
-    for column in table.columns:
-        justify = "right" if pd.api.types.is_numeric_dtype(table[column]) else "left"
-        printed.add_column(str(column), justify=justify, overflow="fold")
-    for name, *values in table.itertuples():
-        printed.add_row(str(name), *(f"{value:.3f}" if isinstance(value, float) else str(value) for value in values))
+    for name, right in zip(header, is_number, strict=True):
+        printed.add_column(name, justify="right" if right else "left", overflow="fold")
+    for row in rows:
+        printed.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
     Console().print(printed)
 
 
@@ -414,37 +420,23 @@ def predict(
     trust = f"UAR {honest['uar']:.2f} on unseen speakers" if honest else "its score on unseen speakers is unknown"
     _say(f"profile {settings.current().profile}; {contract.recipe.name} model of {contract.corpus}{what} from {bundle}")
     _say(f"{trust}; chance {1 / len(contract.emotions):.2f}")
-    table = predicting.predict(wanted, predictor)
-    for path, warnings, error in zip(table["path"], table["warnings"], table["error"], strict=True):
-        for line in [error] if error else [f"{path}: {warning}" for warning in warnings]:
+    heard = predictor.hear_all(wanted, progress=sys.stderr.isatty())
+    for one in heard:
+        for line in [one["error"]] if "error" in one else [f"{one['path']}: {warning}" for warning in one["warnings"]]:
             _say(line)
+    good = [one for one in heard if "error" not in one]
     if as_json:
-        _print_json(_documents(table, contract.emotions))
-    elif (table["error"] == "").any():
-        heard = table[table["error"] == ""]
-        probabilities = [_in_words(row, contract.emotions) for row in heard.to_dict("records")]
-        _print_table(heard.set_index("path")[["emotion"]].assign(probabilities=probabilities), "")
-    return 1 if (table["error"] != "").any() else 0
+        _print_json(heard)
+    elif good:
+        rows = [(one["path"], one["emotion"], _in_words(one["probabilities"])) for one in good]
+        _print_rows(["path", "emotion", "probabilities"], rows, [False] * 3)
+    return 0 if len(good) == len(heard) else 1
 
 
-def _in_words(row, emotions):
-    """Name all probabilities of a row, the largest first."""
-    ranked = sorted(emotions, key=lambda emotion: -row[f"p_{emotion}"])
-    return ", ".join(f"{emotion} {row[f'p_{emotion}']:.3f}" for emotion in ranked)
-
-
-def _documents(table, emotions):
-    """Turn a table of `predict` into what ``--json`` promises."""
-    documents = []
-    for row in table.to_dict("records"):
-        if row["error"]:
-            documents.append({"path": row["path"], "error": row["error"]})
-            continue
-        p = {emotion: row[f"p_{emotion}"] for emotion in emotions}
-        documents.append(
-            {"path": row["path"], "emotion": row["emotion"], "probabilities": p, "warnings": row["warnings"]}
-        )
-    return documents
+def _in_words(probabilities):
+    """Name all probabilities, the largest first."""
+    ranked = sorted(probabilities.items(), key=lambda item: -item[1])
+    return ", ".join(f"{emotion} {p:.3f}" for emotion, p in ranked)
 
 
 @app.command("synthetic")

@@ -10,6 +10,7 @@ import dataclasses
 import gzip
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -288,7 +289,10 @@ def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None, pro
     jobs = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
         run(split, X, fold, recipe=recipe, epochs=epochs, seed=seed) for fold in range(split.n_folds)
     )
-    folds = list(tqdm(jobs, desc=split.protocol, total=split.n_folds, unit="fold", disable=not progress))
+    with warnings.catch_warnings():
+        # joblib says so of a worker that it starts anew because TensorFlow has made it large; no fold is lost
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+        folds = list(tqdm(jobs, desc=split.protocol, total=split.n_folds, unit="fold", disable=not progress))
     predictions, histories, validations = zip(*folds, strict=True)
     pooled = pd.concat(predictions, ignore_index=True)
     pooled.attrs = predictions[0].attrs

@@ -11,17 +11,16 @@ import hashlib
 import json
 from pathlib import Path
 
-import joblib
 import numpy as np
 import scipy
 import scipy.fft
-import scipy.signal
 import scipy.sparse
 from tqdm.auto import tqdm
 
-from . import audio, cache, index
+from . import audio, cache
 
-CHUNK = 16  # recordings of one job
+CHUNK = 32  # recordings of one job
+PROCESSES_PAY = 256  # from so many recordings on, processes gain more than it takes to start them
 
 
 def mfcc(signal, sr, *, features):
@@ -102,8 +101,12 @@ def mel_db(signal, sr, *, features):
         raise ValueError(f"the signal has shape {signal.shape}; expected (n_samples,) with at least one sample")
     if not np.isfinite(signal).all():
         raise ValueError("the signal has samples that are not finite numbers; expected values in [-1, 1]")
-    padded = np.pad(signal.astype(np.float32, copy=False), features.n_fft // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, features.n_fft)[:: features.hop_length]
+    half = features.n_fft // 2
+    padded = np.zeros(len(signal) + 2 * half, np.float32)
+    padded[half : half + len(signal)] = signal
+    shape = (1 + (len(padded) - features.n_fft) // features.hop_length, features.n_fft)
+    strides = (features.hop_length * padded.itemsize, padded.itemsize)
+    frames = np.lib.stride_tricks.as_strided(padded, shape, strides, writeable=False)
     spectrum = scipy.fft.rfft(frames * _window(features.win_length, features.n_fft), axis=1)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     bands = _sparse_bands(features.sr, features.n_fft, features.n_mels) @ power.T
@@ -120,7 +123,7 @@ def _cepstrum(decibel, features):
 def _window(win_length, n_fft):
     """Return a periodic Hann window of `win_length`, centred in `n_fft` samples: float32, shape (n_fft,)."""
     before = (n_fft - win_length) // 2
-    window = scipy.signal.get_window("hann", win_length)
+    window = np.hanning(win_length + 1)[:-1]
     return np.pad(window, (before, n_fft - win_length - before)).astype(np.float32)
 
 
@@ -216,22 +219,55 @@ def extract(table, *, features, root=None, n_jobs=-1, verify=False, progress=Fal
     FileNotFoundError, ValueError
         If a recording is gone, cannot be read, or is not the one that was indexed.
     """
-    root = index.root_of(table) if root is None else Path(root)
+    if root is None:
+        from . import index  # and with it pandas, which prediction does without
+
+        root = index.root_of(table)
+    root = Path(root)
     paths, wanted = table["path"].tolist(), table["content"].tolist()
     _refuse_changes(root, paths, wanted, cache.contents(root, paths, verify=verify, progress=progress))
     made_by = _made_by(features)
     known = cache.vectors(made_by, wanted)
     unknown = {content: root / path for content, path in zip(wanted, paths, strict=True) if content not in known}
-    items = list(unknown.items())
-    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    jobs = joblib.Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator_unordered")
-    bar = tqdm(desc="features", total=len(items), unit="file", disable=not progress)
-    with bar:
-        for fresh in jobs(joblib.delayed(_compute)(chunk, features) for chunk in chunks):
-            cache.store(made_by, fresh)  # what is done is done, whatever happens to the rest
-            known |= fresh
-            bar.update(len(fresh))
+    job = functools.partial(_compute, features=features)
+    for fresh in in_chunks(job, list(unknown.items()), n_jobs=n_jobs, desc="features", progress=progress):
+        cache.store(made_by, fresh)  # what is done is done, whatever happens to the rest
+        known |= fresh
     return np.array([known[content] for content in wanted], np.float32).reshape(len(wanted), features.n_mfcc)
+
+
+def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):
+    """Let a job work through recordings, several chunks of them at once, and yield what it returns as it is done.
+
+    Threads would do: soundfile, soxr, scipy and numpy let each other run. But each call is so short that handing over
+    Python's lock takes half of what two threads gain; `benchmarks/RESULTS.md` has both. So processes do the work where
+    there is enough of it.
+
+    Parameters
+    ----------
+    job : callable
+        Takes a list of items and returns something of that length, which is yielded; it can be pickled.
+    items : list
+    n_jobs : int
+        As `extract` takes it.
+    desc : str
+        What the progress bar is called.
+    progress : bool
+        Whether to show it, on stderr.
+    """
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    if len(chunks) <= 1:
+        results = map(job, chunks)
+    else:
+        import joblib
+
+        prefer = "processes" if len(items) >= PROCESSES_PAY else "threads"
+        jobs = joblib.Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
+        results = jobs(joblib.delayed(job)(chunk) for chunk in chunks)
+    with tqdm(desc=desc, total=len(items), unit="file", disable=not progress) as bar:
+        for done in results:
+            yield done
+            bar.update(len(done))
 
 
 def _refuse_changes(root, paths, wanted, found):

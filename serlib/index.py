@@ -9,6 +9,7 @@ does not fit into rows stands in ``table.attrs`` and, on disk, in a JSON file be
 import hashlib
 import json
 import math
+import os
 from collections import Counter
 from pathlib import Path
 
@@ -70,7 +71,8 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
         raise FileNotFoundError(f"{root} is not a folder; expected the one that holds {passport.id}. {passport.obtain}")
     label_version = label_version or next(iter(passport.label_versions))
     relabelled = passport.relabel(label_version)
-    found, problems = _find(root, passport)
+    sound = audio.files(root)
+    found, problems = _find(sound, root, passport)
     rows, unread = [], {}
     for parsed, file in tqdm(found, desc=f"index {passport.id}", unit="file", disable=not progress):
         header = audio.inspect(file)
@@ -88,10 +90,11 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
     marker = root / synthetic.MARKER
     made = json.loads(marker.read_text(encoding="utf-8")) if marker.is_file() else None
     problems += _deviations(table, passport, made)
-    table["emotion"] = [
-        relabelled.get(utterance.removeprefix(f"{passport.id}/")) or emotion
-        for utterance, emotion in zip(table["utterance"], table["emotion"], strict=True)
-    ]
+    if relabelled:
+        table["emotion"] = [
+            relabelled.get(utterance.removeprefix(f"{passport.id}/")) or emotion
+            for utterance, emotion in zip(table["utterance"], table["emotion"], strict=True)
+        ]
     unlabelled = {stem for stem, emotion in relabelled.items() if not emotion}
     table["flags"] = _flags(table, passport, unlabelled)
     kept_out = ~table["flags"].map(_is_kept(passport)) & (not keep_flagged)
@@ -100,7 +103,7 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
     table.attrs = {
         "corpus": passport.id,
         "folder": str(root.resolve()),
-        "listing": listing(root),
+        "listing": listing(root, sound),
         "synthetic": made is not None,
         "protocol": "random",
         "seed": seed,
@@ -135,12 +138,14 @@ def passport_of(path, corpus=None):
     return corpora.get(corpus)
 
 
-def listing(folder):
+def listing(folder, sound=None):
     """Return a hash of what lies below a folder: paths, sizes and times of change, of a passport of your own, too.
 
     Parameters
     ----------
     folder : path-like
+    sound : list of Path, optional
+        What `audio.files` says of it, if that is known.
 
     Returns
     -------
@@ -149,17 +154,20 @@ def listing(folder):
     """
     lines = []
     declared = [Path(folder) / name for name in (corpora.OWN_PASSPORT, corpora.OWN_TABLE)]
-    for file in [*audio.files(folder), *(file for file in declared if file.is_file())]:
-        status = file.stat() if file.exists() else None
-        size, time = (status.st_size, status.st_mtime_ns) if status else (0, 0)  # a link that leads nowhere
+    for file in [*(audio.files(folder) if sound is None else sound), *(file for file in declared if file.is_file())]:
+        try:
+            status = os.stat(file)
+            size, time = status.st_size, status.st_mtime_ns
+        except OSError:  # a link that leads nowhere
+            size, time = 0, 0
         lines.append(f"{file.relative_to(folder).as_posix()} {size} {time}")
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _find(root, passport):
+def _find(sound, root, passport):
     """Return [(Parsed, file)], an utterance each, sorted by path, and the problems met."""
     found, doubled, converted, strange = {}, [], [], []
-    for file in audio.files(root):
+    for file in sound:
         parsed = passport.parse(file)
         if parsed is None:
             is_converted = passport.listed is None and passport.parse(file.with_suffix(".wav")) is not None
@@ -288,19 +296,21 @@ def _deviations(table, passport, made):
         lines.append(f"{passport.id}: {len(table):,} utterances, {passport.n_utterances:,} in the passport. {doctor}")
     if published.empty:
         return lines
-    content = table.set_index(table["utterance"].str.removeprefix(f"{passport.id}/"))["content"]
-    missing = list(published["path"][~published.index.isin(content.index)])
-    extra = sorted(content.index.difference(published.index))
+    stems = [utterance.removeprefix(f"{passport.id}/") for utterance in table["utterance"]]
+    content = dict(zip(stems, table["content"], strict=True))
+    missing = [path for stem, path in zip(published.index, published["path"], strict=True) if stem not in content]
+    extra = sorted(set(stems).difference(published.index))
     if missing or extra:
         line = f"{passport.id}: {len(table):,} utterances, {len(published):,} published"
         line += f"; {len(missing):,} missing: {_few(missing)}" if missing else ""
         line += f"; {len(extra):,} never published: {_few(extra)}" if extra else ""
         lines.append(f"{line}. {doctor}")
     if "sha256" in published:
-        both = content.index.intersection(published.index)
-        altered = sorted(both[content[both].to_numpy() != published["sha256"][both].to_numpy()])
+        sha256 = zip(published.index, published["sha256"], strict=True)
+        altered = sorted(stem for stem, expected in sha256 if content.get(stem, expected) != expected)
         if altered:
-            line = f"{passport.id}: {len(altered):,} of {len(both):,} utterances differ from what was published"
+            compared = len(stems) - len(extra)
+            line = f"{passport.id}: {len(altered):,} of {compared:,} utterances differ from what was published"
             lines.append(f"{line}: {_few(altered)}. {doctor}")
     return lines
 

@@ -1,7 +1,7 @@
 """Build, fit, save, load: the network, and the bundle that carries its own contract.
 
 TensorFlow is imported when a network is first built or loaded, never for reading a bundle's contract: prediction runs
-the ONNX file without it.
+the ONNX file without it. For the same reason, whatever else takes long to import is imported where it is used.
 """
 
 import base64
@@ -22,10 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from tqdm.auto import tqdm
 
-from . import __version__, audio, features, labels, settings, synthetic
+from . import __version__, audio, features, labels, settings
 from .settings import SEED, Recipe, replacing
 
 BUNDLE_FORMAT = 1
@@ -115,8 +114,8 @@ def build(recipe, n_emotions, *, seed=SEED):
     return network
 
 
-def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, progress=False):
-    """Train the recipe's network; the last epoch is kept.
+def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, callbacks=(), progress=False):
+    """Train the recipe's network; the last epoch is kept, unless a callback says otherwise.
 
     Parameters
     ----------
@@ -132,6 +131,9 @@ def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, prog
         By default the recipe's.
     seed : int
         Draws the weights, the order of the batches and the dropout: same seed, same machine, same model.
+    callbacks : sequence of keras.callbacks.Callback
+        Called as Keras's own ``fit`` calls them, but between epochs only, never between batches:
+        ``keras.callbacks.EarlyStopping`` works, and so does whatever sets ``model.stop_training``.
     progress : bool
         Whether to show a progress bar, with loss and accuracy, on stderr.
 
@@ -147,21 +149,35 @@ def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, prog
     ValueError
         If there is nothing to train on, or `y` has an emotion that is not an output.
     """
+    import pandas as pd
+
     tf = _tensorflow()
+    import keras
+
     if not len(X):
         raise ValueError("there is no utterance to train on; expected at least one")
     network = build(recipe, len(emotions), seed=seed)
     X, Y = tf.constant(X[..., None]), tf.constant(_one_hot(y, emotions))
     held_out = None if validation is None else (validation[0][..., None], _one_hot(validation[1], emotions))
     train_epoch, evaluate = _compiled_steps(tf, network, recipe.training.batch_size)
-    rng, rows = np.random.default_rng(seed), []
-    bar = tqdm(range(1, (epochs or recipe.training.epochs) + 1), desc="train", unit="epoch", disable=not progress)
+    rng, rows, n_epochs = np.random.default_rng(seed), [], epochs or recipe.training.epochs
+    watchers = keras.callbacks.CallbackList(list(callbacks), model=network, epochs=n_epochs)
+    watchers.on_train_begin()
+    bar = tqdm(range(1, n_epochs + 1), desc="train", unit="epoch", disable=not progress)
     for epoch in bar:
+        watchers.on_epoch_begin(epoch - 1)
         order = rng.permutation(len(X)) if recipe.training.shuffle else np.arange(len(X))
         loss, accuracy = (float(value) for value in train_epoch(X, Y, tf.constant(order)))
         val_loss, val_accuracy = (float(value) for value in evaluate(*held_out)) if held_out else (np.nan, np.nan)
         rows.append((epoch, loss, accuracy, val_loss, val_accuracy))
         bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
+        scores = {"loss": loss, "accuracy": accuracy}
+        watchers.on_epoch_end(
+            epoch - 1, scores | ({"val_loss": val_loss, "val_accuracy": val_accuracy} if held_out else {})
+        )
+        if network.stop_training:
+            break
+    watchers.on_train_end()
     return network, pd.DataFrame(rows, columns=HISTORY_COLUMNS[1:])
 
 
@@ -178,7 +194,8 @@ def _compiled_steps(tf, network, batch_size):
 
     Keras's own ``fit`` (and its ``steps_per_execution``) spends nearly all of its time between steps of a net as
     small as this one; the loop below takes the same steps - Keras's model, loss and optimiser, batches in the given
-    order - without leaving the graph. The tests hold it to ``fit``'s losses.
+    order - without leaving the graph. How much that gains stands in `benchmarks/RESULTS.md`; the tests hold the loop
+    to the losses of ``fit``.
     """
 
     def scores(x, y, probabilities):
@@ -339,6 +356,8 @@ def _export_onnx(network, file):
 
 def _golden_wav():
     """Return a little synthetic speech as the bytes of a WAV file."""
+    from . import synthetic
+
     return audio.wav_bytes(synthetic.speech("neutral", "golden", gender="female", sr=16000)[:8000], 16000)
 
 

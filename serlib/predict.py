@@ -1,12 +1,14 @@
 """Bundle + recordings -> emotions with probabilities, without TensorFlow."""
 
+import functools
+import itertools
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import pandas as pd
 
-from . import audio, features, model
+from . import audio, model
+from . import features as mfccs
 
 
 class Predictor:
@@ -66,17 +68,63 @@ class Predictor:
         FileNotFoundError, ValueError
             If it cannot be read as audio.
         """
-        recipe = self.contract.recipe.features
-        signal = audio.load(source, recipe.sr)
-        vector = features.mean_mfcc(signal, recipe.sr, features=recipe)
-        p = self.probabilities(vector[None])[0].astype(np.float64)
-        return {
-            "emotion": self.contract.emotions[p.argmax()],
-            "probabilities": {
-                emotion: round(float(value), 4) for emotion, value in zip(self.contract.emotions, p, strict=True)
-            },
-            "warnings": audio.warnings(signal, recipe.sr),
-        }
+        vector, warnings = _vector(source, self.contract.recipe.features)
+        return self._answer(self.probabilities(vector[None])[0], warnings)
+
+    def hear_all(self, paths, *, n_jobs=-1, progress=False):
+        """Say what each recording sounds like, or why it cannot be read.
+
+        Parameters
+        ----------
+        paths : path-like or sequence of path-like
+            Sound files, or folders of them.
+        n_jobs : int
+            As `features.extract` takes it.
+        progress : bool
+            Whether to show a progress bar on stderr.
+
+        Returns
+        -------
+        list of dict
+            For each recording its ``path`` and what `hear` says, or ``error``.
+
+        Raises
+        ------
+        FileNotFoundError
+            If a folder holds no sound file.
+        """
+        files = recordings(paths)
+        job = functools.partial(_vectors, features=self.contract.recipe.features)
+        done = mfccs.in_chunks(job, list(enumerate(files)), n_jobs=n_jobs, desc="predict", progress=progress)
+        heard = dict(itertools.chain.from_iterable(done))  # by number: chunks come as they are done
+        read = [number for number in range(len(files)) if not isinstance(heard[number], str)]
+        said = {}
+        if read:
+            p = self.probabilities(np.stack([heard[number][0] for number in read]))
+            said = {number: self._answer(row, heard[number][1]) for number, row in zip(read, p, strict=True)}
+        return [{"path": str(file)} | said.get(number, {"error": heard[number]}) for number, file in enumerate(files)]
+
+    def _answer(self, p, warnings):
+        emotions = self.contract.emotions
+        probabilities = {emotion: round(float(value), 4) for emotion, value in zip(emotions, p, strict=True)}
+        return {"emotion": emotions[p.argmax()], "probabilities": probabilities, "warnings": warnings}
+
+
+def _vector(source, features):
+    """Return a recording's mean MFCCs, and what may spoil a prediction from it."""
+    signal = audio.load(source, features.sr)
+    return mfccs.mean_mfcc(signal, features.sr, features=features), audio.warnings(signal, features.sr)
+
+
+def _vectors(numbered, *, features):
+    """Return [(number, what `_vector` returns or why it cannot)] of some recordings: a job of its own."""
+    done = []
+    for number, file in numbered:
+        try:
+            done.append((number, _vector(file, features)))
+        except (OSError, ValueError) as error:
+            done.append((number, str(error)))
+    return done
 
 
 def recordings(paths):
@@ -84,7 +132,7 @@ def recordings(paths):
 
     Parameters
     ----------
-    paths : sequence of path-like
+    paths : path-like or sequence of path-like
 
     Returns
     -------
@@ -96,7 +144,7 @@ def recordings(paths):
         If a folder holds no sound file.
     """
     found = []
-    for path in map(Path, paths):
+    for path in map(Path, [paths] if isinstance(paths, (str, Path)) else paths):
         if not path.is_dir():
             found.append(path)
             continue
@@ -127,16 +175,13 @@ def predict(paths, bundle):
     FileNotFoundError, ValueError
         If the bundle cannot be used, or a folder holds no sound file.
     """
+    import pandas as pd
+
     predictor = bundle if isinstance(bundle, Predictor) else Predictor(bundle)
-    paths = [paths] if isinstance(paths, (str, Path)) else paths
     rows = []
-    for path in recordings(paths):
-        try:
-            heard = predictor.hear(path)
-        except (OSError, ValueError) as error:
-            rows.append({"path": str(path), "emotion": "", "warnings": [], "error": str(error)})
-            continue
-        p = {f"p_{emotion}": value for emotion, value in heard["probabilities"].items()}
-        rows.append({"path": str(path), "emotion": heard["emotion"], **p, "warnings": heard["warnings"], "error": ""})
+    for heard in predictor.hear_all(paths):
+        p = {f"p_{emotion}": value for emotion, value in heard.get("probabilities", {}).items()}
+        row = {"path": heard["path"], "emotion": heard.get("emotion", ""), **p}
+        rows.append(row | {"warnings": heard.get("warnings", []), "error": heard.get("error", "")})
     columns = ["path", "emotion", *(f"p_{emotion}" for emotion in predictor.contract.emotions), "warnings", "error"]
     return pd.DataFrame(rows, columns=columns)

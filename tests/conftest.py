@@ -54,6 +54,23 @@ def wavs(tmp_path):
     return write
 
 
+@pytest.fixture(scope="session")
+def cluster():
+    """A Dask cluster of two worker processes on this machine: its client."""
+    from dask.distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as two,
+        Client(two) as client,
+    ):
+        yield client
+
+
+def worked(client):
+    """Return in how many of a cluster's processes a module of ours has been at work."""
+    return sum(client.run(lambda: "serlib.features" in __import__("sys").modules).values())
+
+
 def real(corpus):
     """Return the folder of a corpus's real audio, or skip the test, saying why."""
     if REAL is None:

@@ -23,6 +23,14 @@ def test_any_rate_and_channels_load_as_librosa_does(tmp_path, sr, channels):
     np.testing.assert_allclose(signal, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW"])
+def test_any_encoding_loads_as_libsndfile_scales_it(tmp_path, subtype):
+    ramp = np.linspace(-1, 1, 4001)  # to full scale, both ways
+    soundfile.write(tmp_path / "a.wav", np.stack([ramp, ramp / 3], axis=1), 22050, subtype=subtype)
+    expected, _ = soundfile.read(tmp_path / "a.wav", dtype="float32")
+    np.testing.assert_array_equal(audio.load(tmp_path / "a.wav", 22050), expected.mean(axis=1))
+
+
 @pytest.mark.parametrize(("container", "suffix"), [("AIFF", "wav"), ("FLAC", "flac"), ("OGG", "ogg"), ("MP3", "mp3")])
 def test_the_content_decides_the_container_not_the_name(tmp_path, container, suffix):
     soundfile.write(tmp_path / f"a.{suffix}", SECOND, 16000, format=container)
@@ -72,7 +80,10 @@ def test_files_are_listed_without_those_that_macos_adds(tmp_path):
     for name in ("b.wav", "a/c.FLAC", "a/._c.wav", "__MACOSX/d.wav", ".e.wav", "notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    assert [file.relative_to(tmp_path).as_posix() for file in audio.files(tmp_path)] == ["a/c.FLAC", "b.wav"]
+    (tmp_path / "d.wav").mkdir()  # no recording, but taken for one: whoever reads it is told
+    (tmp_path / "again").symlink_to(tmp_path)
+    found = [file.relative_to(tmp_path).as_posix() for file in audio.files(tmp_path)]
+    assert found == ["a/c.FLAC", "b.wav", "d.wav"]
 
 
 def test_numbers_that_are_none_are_refused(tmp_path):

@@ -1,5 +1,6 @@
 import dataclasses
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -137,6 +138,24 @@ def test_two_processes_say_what_one_says(emodb, features_of):
     one = evaluate.cross_validate(drawn, X, recipe=SHORT)
     two = evaluate.cross_validate(drawn, X, recipe=SHORT, n_jobs=2)
     pd.testing.assert_frame_equal(one.predictions, two.predictions)
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_says_what_one_process_says(emodb, features_of, cluster):
+    drawn = split.speakers(emodb, n_folds=2)
+    X = features_of(drawn)
+    one = evaluate.cross_validate(drawn, X, recipe=SHORT)
+    with joblib.parallel_config(backend="dask"):
+        two = evaluate.cross_validate(drawn, X, recipe=SHORT)
+    pd.testing.assert_frame_equal(one.predictions, two.predictions)
+    assert sum(cluster.run(lambda: "tensorflow" in __import__("sys").modules).values()) == 2
+
+
+def test_processes_that_tensorflow_made_large_are_started_anew_in_silence(emodb, features_of):
+    drawn = split.speakers(emodb, n_folds=2)
+    X = features_of(drawn)
+    joblib.Parallel(2)(joblib.delayed(abs)(k) for k in range(4))  # the processes are small ...
+    evaluate.cross_validate(drawn, X, recipe=SHORT, n_jobs=2)  # ... and grow now; warnings are errors here
 
 
 def test_random_without_folds_scores_exactly_the_index_test_part(emodb, workplace):

@@ -1,10 +1,11 @@
 import dataclasses
+import os
 
 import joblib
 import librosa
 import numpy as np
 import pytest
-from conftest import real
+from conftest import real, worked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +47,13 @@ def test_mfccs_equal_librosas_on_real_speech(name, corpus):
 
 @pytest.mark.parametrize(
     "change",
-    [{"win_length": 400}, {"n_fft": 1024, "win_length": 600}, {"hop_length": 100}, {"n_mels": 40, "n_mfcc": 13}],
+    [
+        {"win_length": 400},
+        {"n_fft": 1024, "win_length": 600},
+        {"hop_length": 100},
+        {"n_mels": 40, "n_mfcc": 13},
+        {"n_fft": 513, "hop_length": 1},  # frames that end where the signal does
+    ],
 )
 def test_mfccs_equal_librosas_with_other_settings(change):
     f = dataclasses.replace(RECIPES["paper"].features, **change)
@@ -134,11 +141,38 @@ def test_a_killed_extraction_keeps_what_it_did(table, monkeypatch):
 
 
 @pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
-def test_every_backend_gives_the_same_numbers(table, backend):
+def test_every_backend_gives_the_same_numbers(table, backend, monkeypatch):
     f = RECIPES["paper"].features
+    monkeypatch.setattr(features, "CHUNK", 1)
     expected = np.stack([features.from_file(index.root_of(table) / path, features=f) for path in table["path"]])
-    with joblib.parallel_config(backend=backend):
+    with joblib.parallel_config(backend=backend, n_jobs=2):
         np.testing.assert_array_equal(features.extract(table, features=f), expected)
+
+
+def where(chunk):
+    """Return the process that is at work, for each item."""
+    return [os.getpid() for _ in chunk]
+
+
+def test_many_recordings_are_given_to_processes_and_few_are_not(monkeypatch):
+    monkeypatch.setattr(features, "CHUNK", 2)
+    few = list(features.in_chunks(where, list(range(6)), n_jobs=2))
+    assert {pid for pids in few for pid in pids} == {os.getpid()}
+    many = list(features.in_chunks(where, list(range(features.PROCESSES_PAY)), n_jobs=2))
+    assert os.getpid() not in {pid for pids in many for pid in pids}
+    assert sum(map(len, many)) == features.PROCESSES_PAY
+    assert list(features.in_chunks(where, [])) == []
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_extracts_the_same_numbers_in_its_own_processes(emodb, cluster, workplace, monkeypatch):
+    f, root = RECIPES["paper"].features, index.root_of(emodb)
+    monkeypatch.setattr(features, "CHUNK", 4)
+    expected = np.stack([features.from_file(root / path, features=f) for path in emodb["path"]])
+    monkeypatch.setattr(features, "from_file", lambda *_, **__: pytest.fail("computed here"))
+    with joblib.parallel_config(backend="dask"):
+        np.testing.assert_array_equal(features.extract(emodb, features=f), expected)
+    assert worked(cluster) == 2
 
 
 def test_a_changed_or_missing_recording_is_refused(table):

@@ -72,6 +72,46 @@ def test_the_loop_takes_the_steps_of_keras_fit(learnable, name):
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
+@pytest.mark.parametrize("restore", [False, True])
+def test_early_stopping_stops_where_keras_fit_does(learnable, restore):
+    X, y = learnable
+    recipe = dataclasses.replace(RECIPES["original-2021"], training=dataclasses.replace(SHORT.training, shuffle=False))
+    recipe = dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, learning_rate=0.02))
+
+    def stopping():
+        return keras.callbacks.EarlyStopping("val_loss", patience=2, restore_best_weights=restore)
+
+    expected = model.build(recipe, len(EMOTIONS))
+    Y = np.eye(3, dtype=np.float32)[[EMOTIONS.index(emotion) for emotion in y]]
+    held_out, kept = np.arange(90) % 4 == 0, np.arange(90) % 4 > 0
+    done = expected.fit(
+        X[kept][..., None], Y[kept], epochs=60, shuffle=False, verbose=0, callbacks=[stopping()],
+        validation_data=(X[held_out][..., None], Y[held_out]),
+    )  # fmt: skip
+    network, history = model.fit(
+        recipe, X[kept], y[kept], emotions=EMOTIONS, validation=(X[held_out], y[held_out]), epochs=60,
+        callbacks=[stopping()],
+    )  # fmt: skip
+    assert len(history) == len(done.history["loss"]) < 60
+    np.testing.assert_allclose(history["val_loss"], done.history["val_loss"], atol=1e-3)
+    for ours, theirs in zip(network.weights, expected.weights, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-3)
+
+
+def test_a_callback_is_told_what_keras_would_tell_it(learnable):
+    X, y = learnable
+    told = []
+    watcher = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: told.append("begin"),
+        on_epoch_end=lambda epoch, logs: told.append((epoch, sorted(logs))),
+        on_train_end=lambda logs: told.append("end"),
+    )
+    model.fit(SHORT, X, y, emotions=EMOTIONS, epochs=1, callbacks=[watcher])
+    model.fit(SHORT, X, y, emotions=EMOTIONS, epochs=1, callbacks=[watcher], validation=(X, y))
+    with_validation = ["accuracy", "loss", "val_accuracy", "val_loss"]
+    assert told == ["begin", (0, ["accuracy", "loss"]), "end", "begin", (0, with_validation), "end"]
+
+
 def test_dropout_handicaps_training_but_not_the_score(learnable):
     X, y = learnable
     dry, wet = (

@@ -91,12 +91,31 @@ def test_an_empty_folder_is_refused(trained, tmp_path):
         predict.predict(tmp_path, trained[1])
 
 
-def test_prediction_needs_no_tensorflow_and_no_numba(trained):
+def test_many_recordings_are_heard_in_processes_and_told_in_order(trained, tmp_path, monkeypatch):
+    _, bundle, table = trained
+    monkeypatch.setattr(features, "CHUNK", 5)
+    monkeypatch.setattr(features, "PROCESSES_PAY", 1)
+    (tmp_path / "b.wav").write_text("no sound")
+    paths = [f"{table.attrs['folder']}/{path}" for path in table["path"][:20]]
+    paths.insert(7, str(tmp_path / "b.wav"))
+    predictor = predict.Predictor(bundle)
+    said = predictor.hear_all(paths, n_jobs=2)
+    assert [one["path"] for one in said] == paths
+    assert "is text" in said[7].pop("error")
+    for path, one in zip(paths, said, strict=True):
+        assert one == {"path": path} | (predictor.hear(path) if path != paths[7] else {})
+
+
+def test_a_recording_is_predicted_without_what_takes_long_to_import(trained):
     _, bundle, table = trained
     code = (
-        "import sys; from serlib import predict; predict.predict(sys.argv[1], sys.argv[2]);"
-        "print(sorted({'tensorflow', 'keras', 'numba', 'librosa'} & set(sys.modules)))"
+        "import sys; from serlib import cli; sys.argv = ['serlib', 'predict', *sys.argv[1:]]\n"
+        "try: cli.main()\n"
+        "finally: print(sorted({'tensorflow', 'keras', 'numba', 'librosa', 'pandas', 'sklearn', 'scipy.signal',"
+        " 'joblib', 'matplotlib'} & set(sys.modules)))"
     )
     file = f"{table.attrs['folder']}/{table['path'][0]}"
-    done = subprocess.run([sys.executable, "-c", code, file, str(bundle)], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    command = [sys.executable, "-c", code, "-m", str(bundle), file]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "probabilities" in done.stdout

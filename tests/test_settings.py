@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import os
 
 import pytest
 
@@ -113,3 +114,12 @@ def test_settings_say_themselves_without_naming_places_outside_the_project(workp
     assert "csv      datasets/csv" in text
     assert "somebody" not in text
     assert str(workplace) not in text
+
+
+def test_threads_are_bounded_unless_the_user_says_otherwise(monkeypatch):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    settings.bound_threads()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "1"
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "4")
+    settings.bound_threads()
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "4"

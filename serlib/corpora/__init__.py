@@ -11,6 +11,7 @@ A corpus of your own is one more passport, ``passport.toml``, or a table ``utter
 
 import csv
 import functools
+import gzip
 import io
 import os
 import re
@@ -19,8 +20,6 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import get_args, get_origin
-
-import pandas as pd
 
 from .. import labels, settings
 
@@ -131,14 +130,15 @@ class Passport:
         """
         if self.listed is not None:
             return self.listed.get(Path(os.path.relpath(path, self.home)).as_posix())
-        path = PurePosixPath(path)
-        match = re.fullmatch(self.names["pattern"], path.stem)
-        if match is None or path.suffix.lower() not in self.names.get("suffixes", (".wav",)):
+        folder, name = os.path.split(path)
+        stem, suffix = os.path.splitext(name)
+        match = re.fullmatch(self.names["pattern"], stem)
+        if match is None or suffix.lower() not in self.names.get("suffixes", (".wav",)):
             return None
         named = {name: value or "" for name, value in match.groupdict().items()}
         speaker, intensity = named.get("speaker", ""), named.get("intensity", "")
         if self.names.get("speaker_folder") and not speaker:
-            speaker = path.parent.name
+            speaker = os.path.basename(folder)
         same_speaker = self.names.get("same_speaker", {})
         speaker = same_speaker.get(_spelt_as(speaker, same_speaker), speaker)
         named["speaker"] = _spelt_as(speaker, self.speakers) if self.speakers else speaker
@@ -150,7 +150,7 @@ class Passport:
         named["intensity"] = self.names.get("same_intensity", {}).get(intensity, intensity)
         sentence = self.names["sentence"].format(**named) if "sentence" in self.names else named.get("sentence", "")
         return Parsed(
-            stem=self.names["stem"].format(**named) if "stem" in self.names else path.stem,
+            stem=self.names["stem"].format(**named) if "stem" in self.names else stem,
             speaker=named["speaker"],
             emotion=self.codes[named["emotion"]],
             sentence=sentence,
@@ -181,12 +181,18 @@ class Passport:
             ``path`` (POSIX, as the publisher lays files out), and, but for ShEMO and corpora of your own, ``bytes``
             and ``sha256``. No rows where nothing says which files there are.
         """
+        import pandas as pd
+
         if self.home:
             return pd.DataFrame({"path": sorted(self.listed or ())}, dtype=object)
         return pd.read_csv(Path(__file__).parent / f"{self.id}.csv.gz")
 
     def published(self):
         """Return the manifest with each file's canonical ``stem`` as index."""
+        return self._published.copy()
+
+    @functools.cached_property
+    def _published(self):
         manifest = self.manifest()
         if self.listed is not None:
             return manifest.set_axis([self.listed[path].stem for path in manifest["path"]])
@@ -215,8 +221,8 @@ class Passport:
             raise ValueError(f"{self.id}: labels {version!r} are unknown; use one of {known}")
         if version == next(iter(self.label_versions)):
             return {}
-        table = pd.read_csv(Path(__file__).parent / f"{self.id}-labels.csv.gz", keep_default_na=False)
-        return dict(zip(table["utterance"], table[version], strict=True))
+        with gzip.open(Path(__file__).parent / f"{self.id}-labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
+            return {row["utterance"]: row[version] for row in csv.DictReader(file)}
 
 
 def _spelt_as(value, keys):
@@ -696,6 +702,8 @@ def overview():
         A row per corpus id: ``title``, ``language``, ``n_utterances``, ``n_speakers``, ``women``, ``emotions``,
         ``sample_rate_hz``, ``licence``; all as published.
     """
+    import pandas as pd
+
     rows = []
     for passport in map(get, NAMES):
         rows.append(
