@@ -388,8 +388,8 @@ def write_equal(made):
     return [
         "## The same model, not only sooner",
         "",
-        f"`original-2021` on EMODB's random split, {EPOCHS} epochs, {made['n_seeds']} seeds, each from the same weights."
-        f" Test accuracy by Keras's `fit` {np.mean(made['keras_accuracy']):.3f}, by our loop"
+        f"`original-2021` on EMODB's random split, {EPOCHS} epochs, {made['n_seeds']} seeds, each from the same"
+        f" weights. Test accuracy by Keras's `fit` {np.mean(made['keras_accuracy']):.3f}, by our loop"
         f" {np.mean(made['our_accuracy']):.3f}; difference {100 * made['difference']:+.1f} points, 90 % interval"
         f" {low} to {high}.",
         "",
