@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: tutorial test lint lab figures bench clean
+.PHONY: tutorial test lint lab figures bench results clean
 
 tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave an HTML edition
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
@@ -23,6 +23,9 @@ lab: $(INSTALLED)  ## open JupyterLab on the notebooks
 
 figures: $(INSTALLED)  ## draw every figure of the README (SERLIB_PROFILE=full: from your EMODB)
 	$(BIN)/python -m serlib figures
+
+results: $(INSTALLED)  ## make results again: CORPUS="emodb ravdess" [ACROSS=--across], from corpora under SERLIB_DATA
+	SERLIB_PROFILE=full $(BIN)/python results/make.py $(CORPUS) $(ACROSS)
 
 bench: $(INSTALLED)  ## time the original's procedure beside ours, on the corpora under SERLIB_DATA
 	$(BIN)/python benchmarks/bench.py

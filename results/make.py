@@ -1,46 +1,75 @@
 """Make corpora's results, and the pages' tables from the passports and all results that are stored.
 
-Every result is kept as soon as it is there; a further run makes only what is missing. Without a corpus, only the
-tables of README.md and datasets/README.md are made.
+Every fold is kept as soon as it is done, and every result as soon as it is whole; a further run makes only what is
+missing. Without a corpus, only the tables of README.md and datasets/README.md are made.
 
-usage: SERLIB_PROFILE=full python results/make.py emodb [--seeds 5]
+usage: SERLIB_PROFILE=full python results/make.py emodb ravdess ... [--across]
        python results/make.py
+
+--across also trains on each of these corpora and tests on each of the others.
 """
 
 import argparse
-import json
+import itertools
 from pathlib import Path
 
+import joblib
 import numpy as np
-import pandas as pd
 
-from serlib import corpora, evaluate, settings
+from serlib import corpora, evaluate, features, index, settings
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE.parent / "datasets" / "README.md")
 PROTOCOLS = ("random", "speakers", "loso")
+RECIPES = ("paper", "original-2021")
+ACROSS = ("paper", "paper-levelled")
+N_SEEDS = 5
+N_SEEDS_OF_LARGE = {("crema-d", "random"): 3, ("crema-d", "speakers"): 3, ("crema-d", "loso"): 0}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpora", nargs="*", help="corpora whose results are made")
-    parser.add_argument("--seeds", type=int, default=5, help=f"how many, from {settings.SEED} on")
+    parser.add_argument("--across", action="store_true", help="also from each of them to each of the others")
     options = parser.parse_args()
-    for corpus in options.corpora:
-        for protocol in PROTOCOLS:
-            for recipe in settings.RECIPES.values():
-                for seed in range(settings.SEED, settings.SEED + options.seeds):
-                    result = evaluate.obtain(corpus, protocol=protocol, recipe=recipe, seed=seed, n_jobs=-1)
-                    uar = evaluate.uar(result.predictions)
-                    print(f"{corpus} {protocol} {recipe.name} seed {seed}: UAR {uar:.3f}", flush=True)
+    ids = [corpora.get(name).id for name in options.corpora]
+    wanted = [job for corpus in ids for job in within(corpus)]
+    if options.across:
+        pairs = itertools.permutations(ids, 2)
+        wanted += [(train, "cross-corpus", name, settings.SEED, test) for train, test in pairs for name in ACROSS]
+    for corpus in ids:  # here, with all processors, so that the jobs find tables and vectors made
+        table = index.load(corpus, progress=True)
+        for name in {*RECIPES, *(ACROSS if options.across else ())}:
+            features.extract(table, features=settings.recipe(name).features, progress=True)
+    for line in joblib.Parallel(n_jobs=-1, return_as="generator_unordered")(map(joblib.delayed(obtain), wanted)):
+        print(line, flush=True)
     for page in PAGES:
         page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
         print(page)
 
 
+def within(corpus):
+    """List the results of one corpus that are published: (corpus, protocol, recipe, seed, corpus to test on)."""
+    return [
+        (corpus, protocol, recipe, settings.SEED + number, None)
+        for protocol in PROTOCOLS
+        for recipe in RECIPES
+        for number in range(N_SEEDS_OF_LARGE.get((corpus, protocol), N_SEEDS))
+    ]
+
+
+def obtain(job):
+    """Make one result, unless it is there, and say what came of it."""
+    corpus, protocol, recipe, seed, test_on = job
+    how = {"protocol": protocol, "recipe": settings.recipe(recipe), "seed": seed, "test_on": test_on}
+    uar = evaluate.uar(evaluate.obtain(corpus, **how).predictions)
+    return f"{corpus}{f' -> {test_on}' if test_on else ''} {protocol} {recipe} seed {seed}: UAR {uar:.3f}"
+
+
 def with_tables(text):
     """Return a page's text with what is generated made anew: between the comments that name it."""
     made = {"corpora": corpus_table, "passports": passports, "results": lambda: results_table(HERE)}
+    made["across"] = lambda: across_table(HERE)
     for name, make in made.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         if start in text:
@@ -96,35 +125,72 @@ def _section(passport):
     return "\n".join([*lines, f"- **Cite**: {passport.citation}", ""])
 
 
+def published(folder):
+    """Return all results under `folder` that are published: the recipes' own runs, on whole corpora."""
+    found = evaluate.stored(folder)
+    for row in found.to_dict("records"):
+        if row["epochs"] != settings.RECIPES[row["recipe"]].training.epochs or row["synthetic"]:
+            what = f"of {row['epochs']} epochs or of synthetic speech, not the recipe's own run"
+            raise ValueError(f"{row['file']} is {what}; delete it")
+    return found[[not problems for problems in found["problems"]]] if len(found) else found
+
+
 def results_table(folder):
-    """Return the table of all results under `folder`, as Markdown.
+    """Return the table of all results under `folder` within one corpus, as Markdown.
 
     Each row is one corpus, protocol and recipe: the mean over its seeds, their standard deviation, and the mean of the
-    95 % intervals over speakers.
+    95 % intervals over speakers. A corpus without results has a row that says how to fill it.
     """
-    rows = []
-    for file in sorted(Path(folder).glob("*/*/*/seed-*.json")):
-        row = json.loads(file.read_text(encoding="utf-8"))
-        if row["epochs"] != settings.RECIPES[row["recipe"]].training.epochs or row["synthetic"]:
-            raise ValueError(f"{file} is of {row['epochs']} epochs or of synthetic speech, not the recipe's own run")
-        if not row.get("problems"):  # of a copy that is not what was published, a result is not one of the corpus
-            rows.append(row)
     lines = [
-        "| corpus | protocol | recipe | accuracy | UAR | 95 % interval over speakers | chance (UAR) | runs |",
-        "|---|---|---|---|---|---|---|---|",
+        "| corpus | protocol | recipe | accuracy | UAR | 95 % interval over speakers | chance | listeners | runs |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    if not rows:
-        return "\n".join(lines) + "\n"
-    order = {"corpus": corpora.NAMES, "protocol": PROTOCOLS, "recipe": tuple(settings.RECIPES)}
-    summaries = pd.DataFrame(rows).sort_values(list(order), key=lambda column: column.map(order[column.name].index))
-    for (corpus, protocol, recipe), runs in summaries.groupby(list(order), sort=False):
-        accuracy, uar = (f"{runs[m].mean():.3f} ± {runs[m].std(ddof=1):.3f}" for m in ("accuracy", "uar"))
-        intervals = [limits for limits in runs["uar_ci95"] if isinstance(limits, list)]
-        interval = " to ".join(f"{limit:.3f}" for limit in np.mean(intervals, axis=0)) if intervals else "–"
-        chance, name = runs["chance"].iloc[0], corpora.short_title(corpus)
-        lines.append(
-            f"| {name} | {protocol} | {recipe} | {accuracy} | {uar} | {interval} | {chance:.3f} | {len(runs)} |"
-        )
+    found = published(folder)
+    for corpus in corpora.NAMES:
+        name, mine = corpora.short_title(corpus), found[found["corpus"] == corpus]
+        mine = mine[mine["protocol"].isin(PROTOCOLS)]
+        if mine.empty:
+            how = f"not made yet: its audio was not at hand; `make results CORPUS={corpus}` fills this row"
+            lines.append(f"| {name} | {how} | | | | | | {listeners(corpus)} | 0 |")
+        for protocol, recipe in itertools.product(PROTOCOLS, RECIPES):
+            runs = mine[(mine["protocol"] == protocol) & (mine["recipe"] == recipe)]
+            if not runs.empty:
+                lines.append(f"| {name} | {protocol} | {recipe} | {_cells(runs)} | {listeners(corpus)} | {len(runs)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cells(runs):
+    spread = (f" ± {runs[m].std(ddof=1):.3f}" if len(runs) > 1 else "" for m in ("accuracy", "uar"))
+    accuracy, uar = (f"{runs[m].mean():.3f}{sd}" for m, sd in zip(("accuracy", "uar"), spread, strict=True))
+    intervals = [limits for limits in runs["uar_ci95"] if isinstance(limits, list)]
+    interval = " to ".join(f"{limit:.3f}" for limit in np.mean(intervals, axis=0)) if intervals else "< 6 speakers"
+    return f"{accuracy} | {uar} | {interval} | {runs['chance'].iloc[0]:.3f}"
+
+
+def listeners(corpus):
+    """Say what share of a corpus listeners recognise: accuracy, and UAR where it is known; or a dash."""
+    heard = corpora.get(corpus).listeners
+    return (
+        ", ".join(f"{heard[0][m]:.3f} {name}" for m, name in (("accuracy", "acc."), ("uar", "UAR")) if m in heard[0])
+        if heard
+        else "–"
+    )
+
+
+def across_table(folder):
+    """Return the matrix of UARs from corpus to corpus under `folder`, as Markdown: raw, then levelled, then chance."""
+    found = published(folder)
+    found = found[found["protocol"] == "cross-corpus"]
+    names = [corpus for corpus in corpora.NAMES if corpus in {*found["corpus"], *found.get("trained_on", ())}]
+    titles = [corpora.short_title(corpus) for corpus in names]
+    lines = [f"| trained on \\ tested on | {' | '.join(titles)} |", f"|---{'|---' * len(names)}|"]
+    for train, title in zip(names, titles, strict=True):
+        cells = []
+        for test in names:
+            runs = found[(found["trained_on"] == train) & (found["corpus"] == test)].set_index("recipe")
+            uars = " / ".join(f"{runs['uar'][name]:.2f}" for name in ACROSS if name in runs.index)
+            cells.append(f"{uars} ({runs['chance'].iloc[0]:.2f})" if uars else "")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

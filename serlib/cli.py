@@ -340,6 +340,9 @@ def evaluate_command(
     epochs: Epochs = None,
     seed: Seed = settings.SEED,
     test_on: Annotated[str | None, typer.Option(help="Another corpus to test on (cross-corpus).")] = None,
+    normalise: Annotated[
+        str | None, typer.Option(help="'speaker': standardise each speaker's vectors by his own; another protocol.")
+    ] = None,
     into: Annotated[Path | None, typer.Option(help="A bundle that is told its score on unseen speakers.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The predictions table to write.")] = None,
     data: Data = None,
@@ -355,14 +358,15 @@ def evaluate_command(
     from . import evaluate, model
 
     corpus, roots, test_table = table["corpus"].iloc[0], {table["corpus"].iloc[0]: folder}, None
+    called = f"{protocol}-normalised" if normalise else protocol
     epochs = evaluate.epochs_for(table, chosen, epochs)
     if into is not None:  # before any work
         bundle = model.read_contract(into)
         synthetic = bool(table.attrs.get("synthetic"))
         evaluate.refuse_to_tell(
-            bundle, corpus=corpus, synthetic=synthetic, recipe=chosen, epochs=epochs, protocol=protocol
+            bundle, corpus=corpus, synthetic=synthetic, recipe=chosen, epochs=epochs, protocol=called
         )
-    kept_as = f"{protocol}-{corpora.get(test_on).id}" if test_on else protocol
+    kept_as = f"{called}-{corpora.get(test_on).id}" if test_on else called
     file = output or evaluate.result_file(settings.current().runs, corpus, recipe, kept_as, seed)
     if not file.name.endswith((".csv", ".csv.gz")) or file.is_dir():
         raise ValueError(f"{file} is no name of a table; expected one that ends in .csv or .csv.gz")
@@ -374,10 +378,12 @@ def evaluate_command(
         n_folds=folds,
         test_table=test_table,
         recipe=chosen,
+        normalise=normalise,
         epochs=epochs,
         seed=seed,
         n_jobs=-1,
         roots=roots,
+        folder=settings.current().runs / "folds",
         verify=verify,
         progress=sys.stderr.isatty(),
     )
@@ -389,7 +395,7 @@ def evaluate_command(
         _print_json(summary)
         return
     what = f"synthetic {corpus}" if result.about["synthetic"] else corpus
-    _print_table(evaluate.per_emotion(result.predictions), f"{what}, {recipe}, {protocol}: {summary['n_folds']} folds")
+    _print_table(evaluate.per_emotion(result.predictions), f"{what}, {recipe}, {called}: {summary['n_folds']} folds")
     interval = summary["uar_ci95"]
     spread = (
         f"95 % interval over speakers {interval[0]:.3f} to {interval[1]:.3f}"

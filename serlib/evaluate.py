@@ -6,10 +6,13 @@ whether it is about synthetic speech. Every metric, figure and widget reads this
 pooled before a metric is taken.
 """
 
+import contextlib
 import dataclasses
 import gzip
 import hashlib
+import itertools
 import json
+import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,18 +44,20 @@ class Fold:
         As `model.fit` returns it, with ``fold``.
     predictions : DataFrame
         A predictions table of the fold's test rows.
+    validated : DataFrame
+        Likewise of the rows that the validation curve was drawn from.
     validation : str
-        What the validation curve was drawn from.
-    n_train, n_validation : int
-        Numbers of utterances fitted and held out for the curve.
+        What rows these are.
+    n_train : int
+        The number of utterances that were fitted.
     """
 
     network: object
     history: pd.DataFrame
     predictions: pd.DataFrame
+    validated: pd.DataFrame
     validation: str
     n_train: int
-    n_validation: int
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,8 @@ class Result:
     ----------
     predictions : DataFrame
         A predictions table.
+    validated : DataFrame
+        Likewise of each fold's validation rows: what may be tuned (a temperature, a threshold) is tuned on these.
     history : DataFrame
         The learning curves, by fold.
     about : dict
@@ -70,6 +77,7 @@ class Result:
     """
 
     predictions: pd.DataFrame
+    validated: pd.DataFrame
     history: pd.DataFrame
     about: dict
 
@@ -116,28 +124,33 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, progress=False
     emotions = labels.ordered(split.table["emotion"])
     tested = (split.table["fold"] == fold).to_numpy()
     train, test, X_train, X_test = split.table[~tested], split.table[tested], X[~tested], X[tested]
-    y_train, y_test = train["emotion"].to_numpy(), test["emotion"].to_numpy()
+    y_train = train["emotion"].to_numpy()
     if recipe.training.validation == "test":
-        held_out, validation, source = np.zeros(len(train), bool), (X_test, y_test), "test"
+        held_out, validation, source = np.zeros(len(train), bool), test, "test"
     else:
         held_out, unit = splitting.validation(train, by_speaker=not split.is_speaker_dependent, seed=seed)
-        validation, source = (X_train[held_out], y_train[held_out]), f"a tenth of the training part, by {unit}"
+        validation, source = train[held_out], f"a tenth of the training part, by {unit}"
+    X_validation, y_validation = X[validation.index], validation["emotion"].to_numpy()
     network, history = model.fit(
         recipe,
         X_train[~held_out],
         y_train[~held_out],
         emotions=emotions,
-        validation=validation,
+        validation=(X_validation, y_validation),
         epochs=epochs,
         seed=seed,
         progress=progress,
     )
-    scored = test[["utterance", "corpus", "speaker"]].assign(
-        recipe=recipe.name, protocol=split.protocol, seed=seed, fold=fold, y_true=y_test
-    )
-    predictions = table_of(scored, model.probabilities(network, X_test), emotions)
-    predictions.attrs = {"synthetic": bool(split.table.attrs.get("synthetic"))}
-    return Fold(network, history.assign(fold=fold), predictions, source, int((~held_out).sum()), len(validation[1]))
+
+    def said_of(rows, X):
+        about = {"recipe": recipe.name, "protocol": split.protocol, "seed": seed, "fold": fold}
+        scored = rows[["utterance", "corpus", "speaker"]].assign(**about, y_true=rows["emotion"])
+        table = table_of(scored, model.probabilities(network, X), emotions)
+        table.attrs = {"synthetic": bool(split.table.attrs.get("synthetic"))}
+        return table
+
+    tables = said_of(test, X_test), said_of(validation, X_validation)
+    return Fold(network, history.assign(fold=fold), *tables, source, int((~held_out).sum()))
 
 
 def contract(fold, split, *, recipe):
@@ -169,7 +182,7 @@ def contract(fold, split, *, recipe):
             "seed": split.seed,
             "n_train": fold.n_train,
             "n_test": scored["n"],
-            "n_validation": fold.n_validation,
+            "n_validation": len(fold.validated),
             "validation": fold.validation,
         },
         speakers=tuple(sorted(set(train["speaker"]))),
@@ -264,7 +277,7 @@ def table_of(scored, probabilities, emotions):
     return pd.concat([table, pd.DataFrame(probabilities.astype(np.float64), columns=columns)], axis=1)
 
 
-def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None, progress=False):
+def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None, folder=None, progress=False):
     """Train and score every fold of a split.
 
     Parameters
@@ -278,6 +291,9 @@ def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None, pro
     seed : int
     n_jobs : int, optional
         Folds trained at once, in processes, as joblib counts them; by default one.
+    folder : path-like, optional
+        Where each fold is stored as soon as it is done; a fold that is there is not trained again. The folder belongs
+        to this split, recipe, seed and number of epochs alone.
     progress : bool
         Whether to show a progress bar over the folds on stderr.
 
@@ -287,20 +303,33 @@ def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None, pro
     """
     run = joblib.delayed(_scored_fold)
     jobs = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
-        run(split, X, fold, recipe=recipe, epochs=epochs, seed=seed) for fold in range(split.n_folds)
+        run(split, X, fold, folder, recipe=recipe, epochs=epochs, seed=seed) for fold in range(split.n_folds)
     )
     with warnings.catch_warnings():
         # joblib says so of a worker that it starts anew because TensorFlow has made it large; no fold is lost
         warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
         folds = list(tqdm(jobs, desc=split.protocol, total=split.n_folds, unit="fold", disable=not progress))
-    predictions, histories, validations = zip(*folds, strict=True)
-    pooled = pd.concat(predictions, ignore_index=True)
-    pooled.attrs = predictions[0].attrs
-    return Result(
-        pooled,
-        pd.concat(histories, ignore_index=True)[list(model.HISTORY_COLUMNS)],
-        {"epochs": epochs or recipe.training.epochs, "validation": "; ".join(sorted(set(validations)))},
+    predictions, validated, history = (
+        pd.concat([getattr(fold, name) for fold in folds], ignore_index=True)
+        for name in ("predictions", "validated", "history")
     )
+    predictions.attrs = validated.attrs = {"synthetic": bool(split.table.attrs.get("synthetic"))}
+    sources = sorted({fold.about["validation"] for fold in folds})
+    about = {"epochs": epochs or recipe.training.epochs, "validation": "; ".join(sources)}
+    return Result(predictions, validated, history[list(model.HISTORY_COLUMNS)], about)
+
+
+def _scored_fold(split, X, fold, folder, **how):
+    """Run a fold where its network may be left behind: only tables travel between processes, and to the folder."""
+    file = None if folder is None else Path(folder) / f"fold-{fold}.csv.gz"
+    if file is not None and file.is_file():
+        return read(file)
+    done = fit_fold(split, X, fold, **how)
+    result = Result(done.predictions, done.validated, done.history, {"validation": done.validation})
+    if file is None:
+        return result
+    write(result, file)
+    return read(file)  # with as many decimals as a fold that was there
 
 
 def run(
@@ -310,10 +339,12 @@ def run(
     n_folds=None,
     test_table=None,
     recipe,
+    normalise=None,
     epochs=None,
     seed=SEED,
     n_jobs=None,
     roots=None,
+    folder=None,
     verify=False,
     progress=False,
 ):
@@ -330,6 +361,9 @@ def run(
     test_table : DataFrame, optional
         The index table to test on, for ``cross-corpus``.
     recipe : Recipe
+    normalise : str, optional
+        ``speaker``: each speaker's vectors are standardised by that speaker's own, without labels, the tested ones,
+        too. A protocol of its own (``speakers-normalised``): it needs more than one recording of whom it is used on.
     epochs : int, optional
         By default as `epochs_for` says.
     seed : int
@@ -337,6 +371,8 @@ def run(
         As `cross_validate` takes it.
     roots : dict of str to path-like, optional
         Where a corpus's recordings are, by corpus id, if not where they were indexed.
+    folder : path-like, optional
+        Where folds are stored as soon as they are done, until all are: each evaluation has a folder of its own in it.
     verify : bool
         As `features.extract` takes it.
     progress : bool
@@ -344,22 +380,42 @@ def run(
     Returns
     -------
     Result
+
+    Raises
+    ------
+    ValueError
+        If the protocol is unknown or cannot be had, or `normalise` is unknown.
     """
+    if normalise not in (None, "speaker"):
+        raise ValueError(f"normalise is {normalise!r}; expected 'speaker', or nothing")
     split = splitting.make(table, protocol, n_folds=n_folds, test_index=test_table, seed=seed)
     tables = [table] if test_table is None else [table, test_table]
     X = _vectors(split, tables, recipe, roots or {}, verify=verify, progress=progress)
+    if normalise:
+        X = features.standardise(X, split.table["speaker"])
     epochs = epochs_for(table, recipe, epochs)
-    result = cross_validate(split, X, recipe=recipe, epochs=epochs, seed=seed, n_jobs=n_jobs, progress=progress)
+    if folder is not None:
+        key = f"{fingerprint(split)} {recipe} {normalise} {epochs} {seed}".encode()
+        folder = Path(folder) / hashlib.sha256(key).hexdigest()[:16]
+    result = cross_validate(
+        split, X, recipe=recipe, epochs=epochs, seed=seed, n_jobs=n_jobs, folder=folder, progress=progress
+    )
+    if normalise:
+        result.predictions["protocol"] = result.validated["protocol"] = f"{protocol}-normalised"
     about = {
         "trained_on": table["corpus"].iloc[0],
         "settings": recipe.to_dict(),
+        "normalise": normalise,
         "synthetic": result.predictions.attrs["synthetic"],
         "labels": table.attrs.get("labels"),
         "dropped": table.attrs.get("dropped", []),
         "problems": table.attrs.get("problems", []),
         "split": fingerprint(split),
+        "leaks": splitting.audit(split).to_dict("records"),
     }
-    return Result(result.predictions, result.history, result.about | about)
+    if folder is not None:
+        shutil.rmtree(folder)
+    return dataclasses.replace(result, about=result.about | about)
 
 
 def _vectors(split, tables, recipe, roots, **how):
@@ -379,18 +435,22 @@ def fingerprint(split):
     return hashlib.sha256(columns.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
 
 
-def obtain(corpus, *, protocol, recipe, seed=SEED, n_jobs=None):
+def obtain(corpus, *, protocol, recipe, seed=SEED, test_on=None, n_jobs=None):
     """Return the current profile's result of a protocol with its usual folds: stored, else run now and stored.
+
+    A run that is stopped goes on with the first fold that was not done.
 
     Parameters
     ----------
     corpus : str
         The corpus's name; it is indexed if need be.
     protocol : str
-        ``random``, ``speakers`` or ``loso``.
+        ``random``, ``speakers``, ``loso`` or ``cross-corpus``.
     recipe : Recipe
     seed : int
         Draws weights, batches, folds, and, for ``random``, the test part.
+    test_on : str, optional
+        The corpus to test on, for ``cross-corpus``.
     n_jobs : int, optional
         As `run` takes it.
 
@@ -398,23 +458,65 @@ def obtain(corpus, *, protocol, recipe, seed=SEED, n_jobs=None):
     -------
     Result
     """
-    table = index.redraw(index.load(corpus), seed=seed)
-    file = result_file(settings.current().results, table["corpus"].iloc[0], recipe.name, protocol, seed)
+    table, here = index.redraw(index.load(corpus), seed=seed), settings.current()
+    test_table = index.load(test_on) if test_on else None
+    name = f"{protocol}-{test_table['corpus'].iloc[0]}" if test_on else protocol
+    file = result_file(here.results, table["corpus"].iloc[0], recipe.name, name, seed)
     wanted = {
-        "split": fingerprint(splitting.make(table, protocol, seed=seed)),
+        "split": fingerprint(splitting.make(table, protocol, test_index=test_table, seed=seed)),
         "epochs": epochs_for(table, recipe),
         "settings": json.loads(json.dumps(recipe.to_dict())),
     }
-    if file.is_file() and (stored := read(file)).about.items() >= wanted.items():
-        return stored
-    write(run(table, protocol=protocol, recipe=recipe, seed=seed, n_jobs=n_jobs), file)
+    with contextlib.suppress(FileNotFoundError):
+        if (stored := read(file)).about.items() >= wanted.items():
+            return stored
+    how = {"protocol": protocol, "test_table": test_table, "recipe": recipe, "seed": seed, "n_jobs": n_jobs}
+    write(run(table, **how, folder=here.runs / "folds"), file)
     return read(file)
 
 
-def _scored_fold(split, X, fold, **how):
-    """Run a fold where its network may be left behind: only tables travel between processes."""
-    done = fit_fold(split, X, fold, **how)
-    return done.predictions, done.history, done.validation
+def across(names, *, recipe, seed=SEED, n_jobs=-1):
+    """Train on each corpus and test on each of the others: `obtain` for every pair, several at once.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Corpora at hand.
+    recipe : Recipe
+    seed : int
+    n_jobs : int
+
+    Returns
+    -------
+    DataFrame
+        A row per pair: ``trained_on``, ``corpus`` (tested), ``uar``, ``chance`` and ``n`` (utterances tested).
+    """
+    pairs = list(itertools.permutations([index.load(name)["corpus"].iloc[0] for name in names], 2))
+    jobs = (joblib.delayed(_from_to)(*pair, recipe=recipe, seed=seed) for pair in pairs)
+    return pd.DataFrame(joblib.Parallel(n_jobs=n_jobs)(jobs))
+
+
+def _from_to(train, test, **how):
+    scored = summary(obtain(train, protocol="cross-corpus", test_on=test, **how).predictions)
+    return {"trained_on": train, **{key: scored[key] for key in ("corpus", "uar", "chance", "n")}}
+
+
+def stored(folder):
+    """Return what is known of all results in a folder.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    DataFrame
+        A row per result: its ``file`` (the predictions table) and what its sidecar says, `summary` among it.
+    """
+    rows = []
+    for file in sorted(Path(folder).glob("*/*/*/seed-*.json")):
+        rows.append({"file": str(file.with_suffix(".csv.gz")), **json.loads(file.read_text(encoding="utf-8"))})
+    return pd.DataFrame(rows, columns=None if rows else ["file", "corpus", "protocol", "recipe", "seed"])
 
 
 def emotions_of(predictions):
@@ -561,7 +663,7 @@ def result_file(folder, corpus, recipe, protocol, seed):
 
 
 def write(result, file):
-    """Store a result: the predictions table, and beside it the learning curves and a JSON file that says what it is.
+    """Store a result: the predictions table, and beside it what else it has, and a JSON file that says what it is.
 
     Parameters
     ----------
@@ -570,8 +672,9 @@ def write(result, file):
         Ends in ``.csv`` or ``.csv.gz``.
     """
     stem = _stem(file)
-    with replacing(stem.with_name(f"{stem.name}.history.csv.gz")) as temporary:
-        temporary.write_bytes(_csv_bytes(result.history, decimals=6, compressed=True))
+    for name, table, decimals in (("history", result.history, 6), ("validated", result.validated, 4)):
+        with replacing(stem.with_name(f"{stem.name}.{name}.csv.gz")) as temporary:
+            temporary.write_bytes(_csv_bytes(table, decimals=decimals, compressed=True))
     with replacing(stem.with_name(f"{stem.name}.json")) as temporary:
         sidecar = {**summary(result.predictions), **result.about}
         temporary.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -597,14 +700,14 @@ def read(file):
     FileNotFoundError
         If there is none.
     """
-    file = Path(file)
-    if not file.is_file():
-        raise FileNotFoundError(f"{file} does not exist; make it with 'python -m serlib evaluate'")
-    stem = _stem(file)
-    about = json.loads(stem.with_name(f"{stem.name}.json").read_text(encoding="utf-8"))
-    predictions = pd.read_csv(file)
-    predictions.attrs = {"synthetic": about.get("synthetic")}
-    return Result(predictions, pd.read_csv(stem.with_name(f"{stem.name}.history.csv.gz")), about)
+    file, stem = Path(file), _stem(file)
+    parts = [file, *(stem.with_name(f"{stem.name}.{rest}") for rest in ("validated.csv.gz", "history.csv.gz", "json"))]
+    if missing := [part for part in parts if not part.is_file()]:
+        raise FileNotFoundError(f"{missing[0]} does not exist; make it with 'python -m serlib evaluate'")
+    about = json.loads(parts[-1].read_text(encoding="utf-8"))
+    predictions, validated, history = map(pd.read_csv, parts[:-1])
+    predictions.attrs = validated.attrs = {"synthetic": about.get("synthetic")}
+    return Result(predictions, validated, history, about)
 
 
 def _stem(file):

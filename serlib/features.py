@@ -101,6 +101,7 @@ def mel_db(signal, sr, *, features):
         raise ValueError(f"the signal has shape {signal.shape}; expected (n_samples,) with at least one sample")
     if not np.isfinite(signal).all():
         raise ValueError("the signal has samples that are not finite numbers; expected values in [-1, 1]")
+    signal = _prepared(signal, features)
     half = features.n_fft // 2
     padded = np.zeros(len(signal) + 2 * half, np.float32)
     padded[half : half + len(signal)] = signal
@@ -112,6 +113,15 @@ def mel_db(signal, sr, *, features):
     bands = _sparse_bands(features.sr, features.n_fft, features.n_mels) @ power.T
     decibel = 10 * np.log10(np.maximum(bands, np.float32(features.amin)))
     return np.maximum(decibel, decibel.max() - np.float32(features.top_db))
+
+
+def _prepared(signal, features):
+    """Cut off the silence around the speech and set its level, where the features say so."""
+    if features.trim_db is not None:
+        signal = audio.trim(signal, features.trim_db)
+    if features.level_db is not None and (level_db := audio.level_db(signal)) > -np.inf:
+        signal = signal * np.float32(10 ** ((features.level_db - level_db) / 20))
+    return signal
 
 
 def _cepstrum(decibel, features):
@@ -268,6 +278,27 @@ def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):
         for done in results:
             yield done
             bar.update(len(done))
+
+
+def standardise(X, speakers):
+    """Give each speaker's vectors mean 0 and standard deviation 1, coefficient by coefficient; labels are not used.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n_utterances, n_mfcc)
+    speakers : sequence of str, shape (n_utterances,)
+
+    Returns
+    -------
+    ndarray of float32, shape (n_utterances, n_mfcc)
+        A speaker's coefficient that never varies is 0.
+    """
+    speakers, standard = np.asarray(speakers, dtype=object), np.empty_like(X)
+    for speaker in dict.fromkeys(speakers):
+        mine = speakers == speaker
+        spread = X[mine].std(axis=0, dtype=np.float64)
+        standard[mine] = (X[mine] - X[mine].mean(axis=0, dtype=np.float64)) / np.where(spread > 0, spread, 1)
+    return standard
 
 
 def _refuse_changes(root, paths, wanted, found):

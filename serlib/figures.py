@@ -23,6 +23,11 @@ TRAIN, TEST, SHARED = "#4C78A8", "#F58518", "#B5536C"
 GENDER_COLOURS = {"female": "#7B5EA7", "male": "#3E8E7E"}
 ON_LINES = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # a number that a line would cross
 CHANCE = {"color": "0.25", "linestyle": "--", "linewidth": 1}
+HEARD = {"color": "0.1", "linestyle": "none", "marker": "D", "markersize": 6, "markerfacecolor": "white"}
+PROTOCOL_COLOURS = {
+    **{"random": SHARED, "sentences": "#CF9BA8", "speakers": TRAIN, "loso": "#54708C", "cross-corpus": "#8C8C8C"},
+    **{"speakers-normalised": "#9DB7D5", "loso-normalised": "#A6B5C4"},
+}
 
 
 def save(figure, path, *, about):
@@ -605,7 +610,35 @@ def draw_confusion(predictions, *, ax=None):
     -------
     matplotlib.axes.Axes
     """
-    counts = evaluate.confusion(predictions)
+    summary = evaluate.summary(predictions)
+    score = f"UAR {summary['uar']:.2f} (chance {summary['chance']:.2f})"
+    made = "synthetic " if predictions.attrs.get("synthetic") else ""
+    title = f"{made}{corpora.short_title(summary['corpus'])}, {summary['protocol']}: {score}"
+    return _matrix(evaluate.confusion(predictions), title, "predicted", ax)
+
+
+def draw_listeners(votes, *, title="listeners", ax=None):
+    """Draw what listeners heard, as `draw_confusion` draws what a model says.
+
+    Parameters
+    ----------
+    votes : dict of str to dict of str to int
+        Intended emotion -> heard emotion -> responses, as a passport's ``heard()["votes"]``.
+    title : str
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    order = labels.ordered(votes)
+    counts = pd.DataFrame(votes).T.reindex(index=order, columns=order, fill_value=0)
+    uar = np.mean([counts.loc[emotion, emotion] / counts.loc[emotion].sum() for emotion in order])
+    return _matrix(counts, f"{title}: UAR {uar:.2f} (chance {1 / len(order):.2f})", "heard", ax)
+
+
+def _matrix(counts, title, across, ax):
+    """Draw counts by true emotion (rows): colours are shares of the row, numbers the counts."""
     ax = _axes(ax, (1.9 + 0.55 * len(counts), 1.5 + 0.5 * len(counts)))
     share = counts.div(counts.sum(axis=1).clip(lower=1), axis=0)
     sns.heatmap(
@@ -621,12 +654,8 @@ def draw_confusion(predictions, *, ax=None):
         cbar_kws={"label": "share of the true emotion", "shrink": 0.8},
         annot_kws={"fontsize": 9},
     )
-    summary = evaluate.summary(predictions)
-    score = f"UAR {summary['uar']:.2f} (chance {summary['chance']:.2f})"
-    made = "synthetic " if predictions.attrs.get("synthetic") else ""
-    title = f"{made}{corpora.short_title(summary['corpus'])}, {summary['protocol']}: {score}"
     ax.set_title(title, fontsize=10)
-    ax.set(xlabel="predicted", ylabel="true")
+    ax.set(xlabel=across, ylabel="true")
     ax.tick_params(axis="x", rotation=45)
     ax.tick_params(axis="y", rotation=0)
     for tick in ax.get_xticklabels():
@@ -634,13 +663,15 @@ def draw_confusion(predictions, *, ax=None):
     return ax
 
 
-def draw_recalls(predictions, *, ax=None):
+def draw_recalls(predictions, *, heard=None, ax=None):
     """Draw the recall of each emotion, with their mean, the UAR, and chance.
 
     Parameters
     ----------
     predictions : DataFrame
         A predictions table.
+    heard : dict of str to float, optional
+        What listeners recognised of each emotion: a mark on each bar.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -654,18 +685,23 @@ def draw_recalls(predictions, *, ax=None):
     ax.bar_label(bars, texts, fontsize=9, padding=2, bbox=ON_LINES)
     ax.axhline(summary["uar"], color="0.1", linewidth=1.2, label=f"UAR {summary['uar']:.2f}")
     ax.axhline(summary["chance"], **CHANCE, label=f"chance {summary['chance']:.2f}")
+    if heard:
+        drawn = [emotion for emotion in recall.index if emotion in heard]
+        ax.plot(drawn, [heard[emotion] for emotion in drawn], **HEARD, label="listeners")
     ax.set(ylim=(0, 1.25), ylabel="recall", yticks=np.linspace(0, 1, 6))
-    ax.legend(frameon=False, loc="upper right", ncols=2)
+    ax.legend(frameon=False, loc="upper right", ncols=3)
     return _despine(ax)
 
 
-def draw_scores(summaries, *, ax=None):
-    """Draw the UAR of several results side by side, chance on each bar, intervals where there are any.
+def draw_scores(summaries, *, heard=None, ax=None):
+    """Draw the UAR of several results side by side: chance on each bar, intervals where there are any, listeners.
 
     Parameters
     ----------
     summaries : list of dict
         As `evaluate.summary` returns them, of any corpora and protocols.
+    heard : dict of str to float, optional
+        By corpus, the UAR of listeners: a mark beside its bars.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -676,12 +712,12 @@ def draw_scores(summaries, *, ax=None):
     protocols = list(dict.fromkeys(summary["protocol"] for summary in summaries))
     ax = _axes(ax, (2.0 + 1.3 * len(names), 3.4))
     width = 0.8 / len(protocols)
-    colours = {"random": SHARED, "speakers": TRAIN, "loso": "#54708C", "cross-corpus": "#8C8C8C"}
     drawn = set()
     for summary in summaries:
         protocol = summary["protocol"]
         x = names.index(summary["corpus"]) + (protocols.index(protocol) - (len(protocols) - 1) / 2) * width
-        ax.bar(x, summary["uar"], 0.92 * width, color=colours[protocol], label=None if protocol in drawn else protocol)
+        label, colour = None if protocol in drawn else protocol, PROTOCOL_COLOURS[protocol]
+        ax.bar(x, summary["uar"], 0.92 * width, color=colour, label=label)
         drawn.add(protocol)
         top = summary["uar"]
         if summary["uar_ci95"]:
@@ -691,10 +727,143 @@ def draw_scores(summaries, *, ax=None):
         ax.text(x, top + 0.015, f"{summary['uar']:.2f}", ha="center", va="bottom", fontsize=9)
         ax.plot([x - width / 2, x + width / 2], [summary["chance"]] * 2, **CHANCE)
     ax.plot([], [], **CHANCE, label="chance")
+    if marks := [(names.index(name), uar) for name, uar in (heard or {}).items() if name in names]:
+        ax.plot(*np.add(marks, [0.46, 0]).T, **HEARD, label="listeners")
     ax.set_xticks(range(len(names)), _corpus_ticks(names))
     ax.set(ylabel="UAR", ylim=(0, 1.1), xlim=(-0.6, len(names) - 0.4))
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return _despine(ax)
+
+
+def draw_ladder(scores, *, chance, measure="accuracy", ax=None):
+    """Draw what one model scores under ways of testing, from the most flattering to the honest one.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A row per way of testing, in the order drawn: its name as index, ``score`` and ``is_honest``.
+    chance : float
+    measure : str
+        What the score is.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax, (7.4, 0.9 + 0.5 * len(scores)))
+    colours = [TRAIN if is_honest else SHARED for is_honest in scores["is_honest"]]
+    bars = ax.barh(scores.index, scores["score"], color=colours, height=0.7)
+    ax.bar_label(bars, [f"{score:.2f}" for score in scores["score"]], padding=4, fontsize=9, bbox=ON_LINES)
+    ax.axvline(chance, **CHANCE)
+    ax.text(chance, -0.62, f"chance {chance:.2f}", ha="center", va="bottom", fontsize=8, color="0.25")
+    ax.set(xlim=(0, 1.1), xlabel=measure)
+    ax.invert_yaxis()
+    return _despine(ax)
+
+
+def draw_knowledge(recognised, *, ax=None):
+    """Draw how well something can be told from the same vectors, each beside what guessing would reach.
+
+    Parameters
+    ----------
+    recognised : DataFrame
+        A row per question, its name as index: ``uar`` and ``chance``.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax, (1.6 + 1.5 * len(recognised), 3.2))
+    at = np.arange(len(recognised))
+    bars = ax.bar(at - 0.2, recognised["uar"], 0.38, color=TRAIN, label="told from the mean MFCCs")
+    guessed = ax.bar(at + 0.2, recognised["chance"], 0.38, color="0.75", label="guessed")
+    for drawn in (bars, guessed):
+        ax.bar_label(drawn, fmt="%.2f", fontsize=9, padding=2)
+    ax.set_xticks(at, recognised.index)
+    ax.set(ylabel="UAR", ylim=(0, 1.3), yticks=np.linspace(0, 1, 6))
+    ax.legend(frameon=False, loc="upper right")
+    return _despine(ax)
+
+
+def draw_across(scores, *, ax=None):
+    """Draw the UAR from corpus to corpus: a row per corpus trained on, a column per corpus tested, chance in brackets.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A row per pair: ``trained_on``, ``corpus`` (tested), ``uar`` and ``chance`` (it depends on the emotions that
+        the two share).
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Colours say how far above chance a score is, from chance (0) to perfection (1).
+    """
+    names = [name for name in corpora.NAMES if name in {*scores["trained_on"], *scores["corpus"]}]
+    pairs = scores.set_index(["trained_on", "corpus"])
+    above = ((pairs["uar"] - pairs["chance"]) / (1 - pairs["chance"])).unstack().reindex(index=names, columns=names)
+    texts = (pairs["uar"].map("{:.2f}".format) + "\n(" + pairs["chance"].map("{:.2f}".format) + ")").unstack()
+    texts = texts.reindex(index=names, columns=names).fillna("")
+    ax = _axes(ax, (2.0 + 0.95 * len(names), 1.2 + 0.8 * len(names)))
+    sns.heatmap(
+        above,
+        annot=texts,
+        fmt="",
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        ax=ax,
+        linewidths=0.5,
+        cbar_kws={"label": "0: chance, 1: perfect"},
+        annot_kws={"fontsize": 9},
+    )
+    titles = [corpora.short_title(name) for name in names]
+    ax.set_xticks(np.arange(len(names)) + 0.5, titles, rotation=0)
+    ax.set_yticks(np.arange(len(names)) + 0.5, titles, rotation=0)
+    ax.set(xlabel="tested on", ylabel="trained on")
+    return ax
+
+
+def draw_levels(recordings, *, axes=None):
+    """Draw how loud recordings are, and how much of them is silence before and after the speech, by corpus.
+
+    Parameters
+    ----------
+    recordings : DataFrame
+        A row per recording: ``corpus``, ``level_db`` (dB relative to full scale) and ``silent`` (share of its length).
+    axes : sequence of two matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    sequence of two matplotlib.axes.Axes
+    """
+    if axes is None:
+        _, axes = plt.subplots(1, 2, figsize=(10.5, 3.4), layout="constrained")
+    names = [name for name in corpora.NAMES if name in set(recordings["corpus"])]
+    for ax, column, label in zip(
+        axes,
+        ("level_db", "silent"),
+        ("level (dB relative to full scale)", "share of silence at the edges"),
+        strict=True,
+    ):
+        values = [recordings.loc[recordings["corpus"] == name, column] for name in names]
+        ax.boxplot(
+            values,
+            orientation="horizontal",
+            widths=0.6,
+            patch_artist=True,
+            boxprops={"facecolor": "#C9D8EA"},
+            medianprops={"color": "0.1", "linewidth": 1.5},
+            flierprops={"marker": ".", "markersize": 4, "markeredgecolor": "0.5"},
+        )
+        ax.set_yticks(range(1, len(names) + 1), [corpora.short_title(name) for name in names])
+        ax.set_xlabel(label)
+        ax.invert_yaxis()
+        _despine(ax)
+    return axes
 
 
 def draw_probabilities(probabilities, *, ax=None):

@@ -21,6 +21,10 @@ class MfccFeatures:
     window of ``win_length`` samples, and their power spectra are summed by ``n_mels`` triangular Slaney mel bands
     from 0 Hz to ``sr / 2``. Power is put into dB relative to 1 (never below ``amin``, nor more than ``top_db`` below
     the loudest value of the utterance) and transformed by an orthonormal DCT-II.
+
+    Two settings change the signal before that, where they are given: ``trim_db`` cuts off what comes before the first
+    and after the last frame less than that far below the loudest, and ``level_db`` then scales the signal to that root
+    mean square, in dB relative to full scale.
     """
 
     sr: int = 22050
@@ -31,6 +35,8 @@ class MfccFeatures:
     n_mels: int = 128
     amin: float = 1e-10
     top_db: float = 80.0
+    trim_db: float | None = None
+    level_db: float | None = None
 
     def __post_init__(self):
         for name in ("sr", "n_mfcc", "win_length", "n_fft", "hop_length", "n_mels"):
@@ -100,7 +106,9 @@ class Recipe:
             raise ValueError(f"the recipe's settings are not this version's ({error}); train the model again") from None
 
 
-# `paper` is what the original project's README describes, `original-2021` what its code does.
+# `paper` is what the original project's README describes, `original-2021` what its code does. `paper-levelled` is
+# `paper` without what tells corpora apart most easily: the silence around the speech, and its level, which is set to
+# the usual one of telephone speech (ITU-T P.56).
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -111,6 +119,7 @@ RECIPES = {
             model=CnnModel(pool_padding="valid", dropout=0.0),
             training=Training(loss="binary_crossentropy", shuffle=False, validation="test"),
         ),
+        Recipe("paper-levelled", features=MfccFeatures(trim_db=40.0, level_db=-26.0)),
     )
 }
 

@@ -27,6 +27,9 @@ PROTOCOL_NAMES = {
     "random": "random utterances (speaker-dependent)",
     "speakers": "groups of speakers (speaker-independent)",
     "loso": "one speaker at a time (speaker-independent)",
+    "sentences": "groups of sentences (speaker-dependent)",
+    "speakers-normalised": "groups of speakers, standardised by their own recordings",
+    "loso-normalised": "one speaker at a time, standardised by the speaker's own recordings",
 }
 
 
@@ -193,7 +196,7 @@ def play_with_split(table):
     Shell
     """
     speakers = set(table.loc[table["part"] != "", "speaker"])
-    possible = [name for name in PROTOCOL_NAMES if name == "random" or len(speakers) > 1]
+    possible = ["random", *(["speakers", "loso"] if len(speakers) > 1 else [])]
     controls = {
         "protocol": ipywidgets.Dropdown(
             options=[(PROTOCOL_NAMES[name], name) for name in possible], description="protocol"
@@ -299,6 +302,60 @@ def browse_confusions(predictions):
         return figures.draw_confusion(predictions[corpus, protocol]).figure, ""
 
     return Shell(draw, controls)
+
+
+def browse_scores(stored):
+    """Choose a recipe, corpora and protocols, and compare their scores; the first seed of each.
+
+    Parameters
+    ----------
+    stored : DataFrame
+        As `evaluate.stored` returns it.
+
+    Returns
+    -------
+    Shell
+    """
+    known = stored[stored["protocol"].isin(PROTOCOL_NAMES)].sort_values("seed", kind="stable")
+    names = [name for name in corpora.NAMES if name in set(known["corpus"])]
+    protocols = [name for name in PROTOCOL_NAMES if name in set(known["protocol"])]
+
+    def several(options, description):
+        chosen = [value for _, value in options]
+        return ipywidgets.SelectMultiple(options=options, value=chosen, description=description, rows=len(options))
+
+    controls = {
+        "recipe": ipywidgets.Dropdown(options=sorted(set(known["recipe"])), description="recipe"),
+        "corpus": several([(corpora.short_title(name), name) for name in names], "corpora"),
+        "protocol": several([(PROTOCOL_NAMES[name], name) for name in protocols], "protocols"),
+    }
+    if "paper" in controls["recipe"].options:
+        controls["recipe"].value = "paper"
+
+    def draw(recipe, corpus, protocol):
+        rows = known[(known["recipe"] == recipe) & known["corpus"].isin(corpus) & known["protocol"].isin(protocol)]
+        rows = rows.drop_duplicates(["corpus", "protocol"])
+        if rows.empty:
+            return None, "nothing is stored of these; choose others"
+        return figures.draw_scores(rows.sort_values("protocol").to_dict("records")).figure, ""
+
+    return Shell(draw, controls)
+
+
+def browse_across(scores):
+    """Choose a recipe, and see its scores from corpus to corpus.
+
+    Parameters
+    ----------
+    scores : dict of str to DataFrame
+        By recipe, as `evaluate.across` returns them.
+
+    Returns
+    -------
+    Shell
+    """
+    controls = {"recipe": ipywidgets.ToggleButtons(options=list(scores), description="recipe")}
+    return Shell(lambda recipe: (figures.draw_across(scores[recipe]).figure, ""), controls)
 
 
 def hear_recordings(table, predictor):

@@ -38,6 +38,18 @@ def test_the_content_decides_the_container_not_the_name(tmp_path, container, suf
     assert abs(audio.level_db(audio.load(tmp_path / f"a.{suffix}", 22050)) + 9) < 0.5
 
 
+@pytest.mark.parametrize("top_db", [20, 40])
+@pytest.mark.parametrize("before", [0, 700, 9001])
+def test_silence_is_trimmed_as_librosa_trims_it(before, top_db):
+    rng = np.random.default_rng(1)
+    quiet = [rng.normal(0, 1e-4, n).astype(np.float32) for n in (before, 5000)]
+    signal = np.concatenate([quiet[0], SECOND * np.linspace(0, 1, 16000, dtype=np.float32), quiet[1]])
+    expected, _ = librosa.effects.trim(signal, top_db=top_db)
+    np.testing.assert_array_equal(audio.trim(signal, top_db), expected)
+    np.testing.assert_array_equal(audio.trim(signal[:100], top_db), signal[:100])
+    np.testing.assert_array_equal(audio.trim(np.zeros(5000, np.float32), top_db), np.zeros(5000))
+
+
 def test_a_file_in_memory_loads_as_one_on_disk(tmp_path):
     audio.write(tmp_path / "a.wav", SECOND, 16000)
     in_memory = io.BytesIO((tmp_path / "a.wav").read_bytes())

@@ -1,5 +1,9 @@
 """One contract over all passports, and real published names, awkward ones first."""
 
+import re
+
+import numpy as np
+import pandas as pd
 import pytest
 from conftest import real
 
@@ -113,6 +117,36 @@ def test_the_passport_agrees_with_what_was_published(name):
     assert passport.citation
     assert passport.obtain
     assert all(listeners["source"] for listeners in passport.listeners)
+
+
+def test_what_crema_ds_listeners_heard_is_what_its_table_of_votes_says():
+    heard = corpora.get("crema-d").heard()
+    counts = pd.DataFrame(heard["votes"]).T.fillna(0)
+    assert counts.to_numpy().sum() == 68_568
+    right = np.diag(counts.loc[sorted(counts.index), sorted(counts.columns)]).sum()
+    assert right / 68_568 == pytest.approx(corpora.get("crema-d").listeners[0]["accuracy"], abs=5e-4)
+    published = {
+        "neutral": 0.762,
+        "anger": 0.532,
+        "fear": 0.321,
+        "happiness": 0.290,
+        "disgust": 0.286,
+        "sadness": 0.250,
+    }
+    assert heard["recall"] == pytest.approx(published, abs=1e-3)
+
+
+@pytest.mark.corpus
+def test_what_emodbs_listeners_recognised_is_what_its_own_table_says():
+    text = (real("emodb") / "erkennung.txt").read_text(encoding="latin-1")
+    rates = {stem: float(percent) / 100 for stem, percent in re.findall(r"(\w+)\.wav\s+(\d+),00", text)}
+    assert len(rates) == 816
+    passport = corpora.get("emodb")
+    published = pd.Series({stem: rates[stem] for stem in passport.published().index})
+    by_emotion = published.groupby(lambda stem: passport.parse(f"{stem}.wav").emotion)
+    assert published.mean() == pytest.approx(passport.listeners[0]["accuracy"], abs=6e-4)
+    assert passport.heard()["recall"] == pytest.approx(by_emotion.mean().to_dict(), abs=6e-4)
+    assert by_emotion.mean().mean() == pytest.approx(passport.listeners[0]["uar"], abs=6e-4)
 
 
 @pytest.mark.parametrize("name", corpora.NAMES)

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics
+import sklearn.preprocessing
 
 from serlib import corpora, evaluate, features, index, split
 from serlib.settings import RECIPES
@@ -194,19 +195,24 @@ def test_epochs_follow_the_data(emodb):
 
 def test_a_result_is_read_back_as_it_was_written(predictions, tmp_path):
     history = pd.DataFrame([(0, 1, 0.5, 0.5, 0.6, 0.4)], columns=evaluate.model.HISTORY_COLUMNS)
-    result = evaluate.Result(predictions, history, {"validation": "test", "epochs": 1})
+    result = evaluate.Result(predictions, predictions[::3], history, {"validation": "test", "epochs": 1})
     for name in ("seed-42.csv.gz", "mine.csv"):
         evaluate.write(result, tmp_path / name)
         back = evaluate.read(tmp_path / name)
         pd.testing.assert_frame_equal(back.predictions, predictions, atol=5e-5, check_dtype=False)
+        expected = predictions[::3].reset_index(drop=True)
+        pd.testing.assert_frame_equal(back.validated, expected, atol=5e-5, check_dtype=False)
         pd.testing.assert_frame_equal(back.history, history)
         assert back.about["uar"] == evaluate.summary(predictions)["uar"]
         assert back.about["validation"] == "test"
     first = (tmp_path / "seed-42.csv.gz").read_bytes()
     evaluate.write(result, tmp_path / "seed-42.csv.gz")
     assert (tmp_path / "seed-42.csv.gz").read_bytes() == first
-    with pytest.raises(FileNotFoundError, match="python -m serlib evaluate"):
+    with pytest.raises(FileNotFoundError, match="none.csv.gz does not exist; make it with 'python -m serlib evaluate'"):
         evaluate.read(tmp_path / "none.csv.gz")
+    (tmp_path / "mine.validated.csv.gz").unlink()
+    with pytest.raises(FileNotFoundError, match="mine.validated.csv.gz does not exist"):
+        evaluate.read(tmp_path / "mine.csv")
 
 
 def test_a_stored_result_is_used_until_the_split_changes(workplace, monkeypatch):
@@ -222,6 +228,58 @@ def test_a_stored_result_is_used_until_the_split_changes(workplace, monkeypatch)
     other = dataclasses.replace(PAPER, model=dataclasses.replace(PAPER.model, dropout=0.5))
     again = evaluate.obtain("emodb", protocol="random", recipe=other)
     assert again.about["settings"]["model"]["dropout"] == 0.5
+
+
+def test_a_stopped_evaluation_goes_on_where_it_was(emodb, workplace, monkeypatch):
+    how = {"protocol": "speakers", "n_folds": 3, "recipe": SHORT, "epochs": 1}
+    expected = evaluate.run(emodb, **how)
+    fit, fitted = evaluate.fit_fold, []
+
+    def die_at_the_third(split, X, fold, **settings):
+        fitted.append(fold)
+        if len(fitted) == 3:
+            raise KeyboardInterrupt
+        return fit(split, X, fold, **settings)
+
+    monkeypatch.setattr(evaluate, "fit_fold", die_at_the_third)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.run(emodb, **how, folder=workplace / "folds")
+    assert len(list((workplace / "folds").glob("*/fold-?.csv.gz"))) == 2
+    evaluate.run(emodb, **how, seed=1, folder=workplace / "folds")  # another evaluation finds nothing done
+    result = evaluate.run(emodb, **how, folder=workplace / "folds")
+    assert fitted == [0, 1, 2, 0, 1, 2, 2]
+    for name in ("predictions", "validated", "history"):
+        pd.testing.assert_frame_equal(getattr(result, name), getattr(expected, name), atol=5e-5, check_dtype=False)
+    assert result.about == expected.about
+    assert not list((workplace / "folds").iterdir())
+
+
+@pytest.mark.parametrize(("protocol", "is_apart"), [("random", False), ("speakers", True)])
+def test_validation_rows_are_neither_trained_on_nor_tested(emodb, features_of, protocol, is_apart):
+    drawn = split.make(emodb, protocol)
+    fold = evaluate.fit_fold(drawn, features_of(drawn), recipe=SHORT)
+    assert not set(fold.validated["utterance"]) & set(fold.predictions["utterance"])
+    assert fold.n_train + len(fold.validated) + len(fold.predictions) == len(drawn.table)
+    assert not is_apart or not set(fold.validated["speaker"]) & set(fold.predictions["speaker"])
+    assert list(fold.validated) == list(fold.predictions)
+
+
+def test_speakers_are_standardised_by_their_own_recordings(emodb, features_of, workplace):
+    drawn = split.speakers(emodb)
+    X, speakers = features_of(drawn), drawn.table["speaker"].to_numpy()
+    standard = features.standardise(X, speakers)
+    for speaker in set(speakers):
+        expected = sklearn.preprocessing.StandardScaler().fit_transform(X[speakers == speaker].astype(np.float64))
+        np.testing.assert_allclose(standard[speakers == speaker], expected, atol=1e-5)
+    constant = features.standardise(np.ones((3, 50), np.float32), ["a", "a", "b"])
+    np.testing.assert_array_equal(constant, 0)
+    result = evaluate.run(emodb, protocol="speakers", normalise="speaker", recipe=SHORT, epochs=1)
+    assert set(result.predictions["protocol"]) == {"speakers-normalised"}
+    assert result.about["normalise"] == "speaker"
+    plain = evaluate.run(emodb, protocol="speakers", recipe=SHORT, epochs=1)
+    assert np.abs(result.predictions["p_anger"] - plain.predictions["p_anger"]).max() > 0.01
+    with pytest.raises(ValueError, match="normalise is 'corpus'; expected 'speaker'"):
+        evaluate.run(emodb, normalise="corpus", recipe=SHORT)
 
 
 def test_a_bundle_is_told_only_its_own_score_on_unseen_speakers(emodb, workplace):
@@ -240,7 +298,7 @@ def test_a_bundle_is_told_only_its_own_score_on_unseen_speakers(emodb, workplace
         evaluate.tell(workplace / "b1", random)
     with pytest.raises(ValueError, match="is of synthetic emodb, paper, 2 epochs; the evaluation .*, 1 epochs"):
         evaluate.tell(workplace / "b2", result)
-    real = evaluate.Result(result.predictions, result.history, result.about | {"synthetic": False})
+    real = dataclasses.replace(result, about=result.about | {"synthetic": False})
     with pytest.raises(ValueError, match="is of synthetic emodb, .*; the evaluation is of emodb, paper, 1 epochs"):
         evaluate.tell(workplace / "b1", real)
 

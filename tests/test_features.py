@@ -61,6 +61,21 @@ def test_mfccs_equal_librosas_with_other_settings(change):
     assert np.abs(features.mfcc(signal, f.sr, features=f) - librosas(signal, f)).max() < 1e-3
 
 
+def test_levelled_features_hear_neither_level_nor_the_silence_around():
+    f, plain = RECIPES["paper-levelled"].features, RECIPES["paper"].features
+    signal = synthetic.speech("neutral", "anyone", gender="male", sr=f.sr)
+    trimmed = audio.trim(signal, f.trim_db)
+    level_db = audio.level_db(trimmed)
+    expected = features.mean_mfcc(trimmed * np.float32(10 ** ((-26 - level_db) / 20)), f.sr, features=plain)
+    heard = features.mean_mfcc(signal, f.sr, features=f)
+    np.testing.assert_allclose(heard, expected, atol=1e-3)
+    around = np.concatenate([np.zeros(f.hop_length * 40, np.float32), signal / 8])
+    np.testing.assert_allclose(features.mean_mfcc(around, f.sr, features=f), heard, atol=0.5)
+    plainly = (features.mean_mfcc(sound, f.sr, features=plain) for sound in (around, signal))
+    assert np.abs(np.subtract(*plainly)).max() > 50
+    assert np.isfinite(features.mean_mfcc(np.zeros(3000, np.float32), f.sr, features=f)).all()
+
+
 @pytest.mark.parametrize(("sr", "n_fft", "n_mels"), [(22050, 512, 128), (22050, 2048, 128), (16000, 400, 40)])
 def test_mel_bands_equal_librosas(sr, n_fft, n_mels):
     expected = librosa.filters.mel(sr=sr, n_fft=n_fft, n_mels=n_mels)

@@ -95,6 +95,22 @@ class Passport:
         """The corpus's emotions, in the order of `serlib.labels`."""
         return labels.ordered(self.codes.values())
 
+    def heard(self):
+        """Return what listeners recognised of each emotion, where its source says so.
+
+        Returns
+        -------
+        dict
+            ``recall`` (emotion -> share recognised), ``votes`` (intended emotion -> heard emotion -> responses; empty
+            if only recalls were published), ``condition`` and ``source``; an empty dict if neither was published.
+        """
+        for test in self.listeners:
+            votes = test.get("votes", {})
+            recall = {emotion: said[emotion] / sum(said.values()) for emotion, said in votes.items()}
+            if recall := recall or test.get("recall"):
+                return {"recall": recall, "votes": votes, "condition": test["condition"], "source": test["source"]}
+        return {}
+
     @property
     def obtain(self):
         """How to get the corpus, in a sentence or two."""
@@ -195,8 +211,11 @@ class Passport:
     def _published(self):
         manifest = self.manifest()
         if self.listed is not None:
-            return manifest.set_axis([self.listed[path].stem for path in manifest["path"]])
-        return manifest.set_axis([self.parse(path).stem for path in manifest["path"]])
+            stems = [self.listed[path].stem for path in manifest["path"]]
+        else:
+            stems = [self.parse(path).stem for path in manifest["path"]]
+        table = manifest.assign(stem=stems).astype(object)  # quicker to go through, row by row
+        return table.set_index("stem").rename_axis(None)
 
     def relabel(self, version):
         """Return what another version of the labels says.
@@ -251,7 +270,10 @@ KEYS = {
     "download": {"url": str, "md5": str, "bytes": int, "files": str, "steps": list[str]},
     "defects": {"utterances": list[str], "flag": str, "what": str, "policy": str},
     "others": {"pattern": str, "kind": str, "what": str},
-    "listeners": {"condition": str, "accuracy": float, "uar": float, "source": str},
+    "listeners": {
+        **{"condition": str, "accuracy": float, "uar": float, "source": str},
+        **{"recall": dict[str, float], "votes": dict[str, dict[str, int]]},
+    },
 }
 # What each entry of a table that is written as [[...]] must have.
 NEEDED = {"defects": ("utterances", "flag", "policy"), "others": ("pattern", "kind", "what"), "listeners": ()}
@@ -265,6 +287,8 @@ IN_WORDS = {
     list[str]: "a list of texts in [ ]",
     dict[str, str]: "a table of texts in { }",
     dict[str, int]: "a table of whole numbers in { }",
+    dict[str, float]: "a table of numbers with points in { }",
+    dict[str, dict[str, int]]: "tables of whole numbers in { }",
 }
 
 KEY = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
