@@ -928,7 +928,8 @@ def readme(folder, *, corpus="emodb", recipe="paper"):
     heard = list(same_sentence(table, three)["utterance"])
     yield save(figure, folder / "mfcc.png", about=about | {"recipe": recipe, "utterances": heard})
 
-    random, loso = (evaluate.obtain(corpus, protocol=name, recipe=chosen, n_jobs=-1) for name in ("random", "loso"))
+    protocols = ("random", "speakers", "loso")
+    random, _, loso = (evaluate.obtain(corpus, protocol=name, recipe=chosen, n_jobs=-1) for name in protocols)
     scored = about | {"recipe": recipe, "seed": SEED}
 
     figure, axes = plt.subplots(1, 2, figsize=(11.5, 3.6), layout="constrained", width_ratios=(1.25, 1))
@@ -946,6 +947,18 @@ def readme(folder, *, corpus="emodb", recipe="paper"):
     for ax, result in zip(axes, (random, loso), strict=True):
         draw_confusion(result.predictions, ax=ax)
     yield save(figure, folder / "confusion.png", about=scored | {"protocol": ["random", "loso"]})
+
+    stored = evaluate.stored(settings.current().results)
+    mine = stored[(stored["recipe"] == recipe) & (stored["seed"] == SEED)].sort_values("protocol")
+    within = mine[mine["protocol"].isin(["random", "speakers"])]
+    ax = draw_scores(within.to_dict("records"), heard=corpora.heard_uar(within.loc[~within["synthetic"], "corpus"]))
+    shown = scored | {"corpus": sorted(set(within["corpus"])), "protocol": ["random", "speakers"]}
+    yield save(ax.figure, folder / "unseen-speakers.png", about=shown)
+
+    between = mine[mine["protocol"] == "cross-corpus"]
+    if len(between):
+        shown = scored | {"corpus": sorted(set(between["corpus"])), "protocol": "cross-corpus"}
+        yield save(draw_across(between).figure, folder / "across-corpora.png", about=shown)
 
 
 def same_sentence(table, emotions):

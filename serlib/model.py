@@ -486,11 +486,13 @@ def card(bundle):
         Markdown.
     """
     source = f"synthetic speech in the layout of {bundle.corpus}" if bundle.synthetic else bundle.corpus
-    score, honest = bundle.score, bundle.honest
+    score, honest, chance = bundle.score, bundle.honest, 1 / len(bundle.emotions)
     if honest:
         interval = honest["uar_ci95"]
-        spread = f", 95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else ""
-        trust = f"UAR {honest['uar']:.3f}{spread} ({honest['protocol']}, {honest['n']} utterances)"
+        spread = (
+            f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else "too few speakers for an interval"
+        )
+        trust = f"UAR {honest['uar']:.3f} ({spread}; {honest['protocol']}, {honest['n']} utterances)"
     else:
         trust = "not measured yet (`python -m serlib evaluate --into BUNDLE` does)"
     tested = f"UAR {score['uar']:.3f}, accuracy {score['accuracy']:.3f} ({score['protocol']}, {score['n']} utterances)"
@@ -504,11 +506,45 @@ Says which emotion a recorded sentence is acted with: {", ".join(bundle.emotions
 |---|---|
 | on unseen speakers | {trust} |
 | on its test part | {tested} |
-| chance level (UAR) | {1 / len(bundle.emotions):.3f} |
+| chance level (UAR) | {chance:.3f} |
 | trained on | {trained}, seed {bundle.seed} |
 | validation curve | {curve} |
+{_of_corpus(bundle)}
+## Intended use
 
-**For** teaching, and as a baseline for research. **Not for** decisions about people: the corpora hold acted emotions,
-recorded in few rooms by few speakers, and an acted label is not what somebody feels.
-A random split has the same speakers on both sides; judge the model by its score on unseen speakers.
-"""
+Teaching, and a baseline for research that says its protocol. **Not for** decisions about people: not in hiring,
+schools, policing, health or insurance, nor to find out what somebody feels.
+
+## Limits
+
+- The corpora hold **acted** emotions, recorded in few rooms by few speakers. An acted label is not what somebody feels,
+  and listeners often disagree with it.
+- It knows one language, one microphone and these speakers' age; other recordings are unlike anything it has heard.
+- It always names one of its emotions, also of a cough, of music or of silence.
+- A random split has the same speakers on both sides; judge the model by its score on unseen speakers.
+{_by_emotion(honest, chance)}"""
+
+
+def _of_corpus(bundle):
+    """Return the card's rows on the corpus: language, licence, listeners; nothing of one that is not at hand."""
+    from . import corpora
+
+    try:
+        passport = corpora.get(bundle.corpus)
+    except ValueError:
+        return ""
+    facts = {"corpus": passport.title, "language": passport.language, "licence of the corpus": passport.licence}
+    for heard in passport.listeners[:1]:
+        facts["listeners recognise"] = f"{heard['accuracy']:.3f} ({heard['condition']})"
+    return "".join(f"| {name} | {fact} |\n" for name, fact in facts.items() if fact)
+
+
+def _by_emotion(honest, chance):
+    """Return the card's table of recalls on unseen speakers, once they are known."""
+    if not honest:
+        return ""
+    known = {emotion: recall for emotion, recall in honest["per_emotion"].items() if recall is not None}
+    worst = min(known, key=known.get)
+    lines = "".join(f"| {emotion} | {recall:.3f} |\n" for emotion, recall in known.items())
+    least = f"It recognises {worst} least ({known[worst]:.3f}; chance {chance:.3f})."
+    return f"\n## Recall on unseen speakers\n\n| emotion | recall |\n|---|---|\n{lines}\n{least}\n"

@@ -165,10 +165,62 @@ def test_a_saved_figure_is_the_same_bytes_twice_and_says_what_it_is(tmp_path):
 
 
 @pytest.mark.slow
+def test_listeners_are_drawn_beside_the_model(predictions):
+    votes = {"anger": {"anger": 3, "fear": 1}, "fear": {"fear": 2}}
+    ax = figures.draw_listeners(votes, title="EMODB")
+    assert [text.get_text() for text in ax.texts] == ["3", "1", "0", "2"]
+    assert ax.get_title() == "EMODB: UAR 0.88 (chance 0.50)"
+    (marks,) = [
+        line for line in figures.draw_recalls(predictions, heard={"anger": 0.9}).lines if line.get_marker() == "D"
+    ]
+    assert list(marks.get_ydata()) == [0.9]
+    ax = figures.draw_scores([evaluate.summary(predictions)], heard={"emodb": 0.93, "crema-d": 0.4})
+    (marks,) = [line for line in ax.lines if line.get_marker() == "D"]
+    assert list(marks.get_ydata()) == [0.93]
+
+
+def test_a_ladder_has_a_bar_for_each_way_of_testing():
+    scores = pd.DataFrame({"score": [0.9, 0.5], "is_honest": [False, True]}, index=["random", "unseen speakers"])
+    ax = figures.draw_ladder(scores, chance=0.2)
+    assert [round(bar.get_width(), 2) for bar in ax.patches] == [0.9, 0.5]
+    assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor()
+    assert "chance 0.20" in [text.get_text() for text in ax.texts]
+
+
+def test_what_is_known_stands_beside_what_is_guessed():
+    known = pd.DataFrame({"uar": [0.95, 0.6], "chance": [0.1, 0.14]}, index=["speaker", "emotion"])
+    ax = figures.draw_knowledge(known)
+    assert [bar.get_height() for bar in ax.patches] == [0.95, 0.6, 0.1, 0.14]
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["speaker", "emotion"]
+
+
+def test_scores_between_corpora_stand_in_a_matrix():
+    pairs = [("tess", "emodb", 0.3, 0.2), ("emodb", "tess", 0.6, 0.2)]
+    scores = pd.DataFrame(pairs, columns=["trained_on", "corpus", "uar", "chance"])
+    ax = figures.draw_across(scores)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["EMODB", "TESS"]
+    assert [text.get_text() for text in ax.texts] == ["0.60\n(0.20)", "0.30\n(0.20)"]
+    above = ax.collections[0].get_array().reshape(2, 2)
+    np.testing.assert_allclose(above.filled(-1), [[-1, 0.5], [0.125, -1]])
+
+
+def test_levels_are_boxes_by_corpus():
+    recordings = pd.DataFrame(
+        {"corpus": ["tess", "emodb", "tess"], "level_db": [-30, -18, -32], "silent": [0, 0.1, 0.2]}
+    )
+    axes = figures.draw_levels(recordings)
+    assert [tick.get_text() for tick in axes[0].get_yticklabels()] == ["EMODB", "TESS"]
+    assert [axes[0].get_xlabel(), axes[1].get_xlabel()] == [
+        "level (dB relative to full scale)",
+        "share of silence at the edges",
+    ]
+
+
 def test_every_figure_of_the_readme_is_drawn(workplace, monkeypatch):
     monkeypatch.setattr(evaluate, "SYNTHETIC_EPOCHS", 2)
     drawn = {file.name for file in figures.readme(workplace / "figures")}
-    assert drawn == {"corpora.png", "mfcc.png", "split.png", "architecture.png", "learning-curves.png", "confusion.png"}
+    names = ("corpora", "mfcc", "split", "architecture", "learning-curves", "confusion", "unseen-speakers")
+    assert drawn == {f"{name}.png" for name in names}
     assert all((workplace / "figures" / name).with_suffix(".json").is_file() for name in drawn)
 
 

@@ -199,6 +199,20 @@ def test_a_bundle_carries_everything_and_loads_as_it_was_saved(bundle, learnable
     assert "on unseen speakers | not measured yet" in card
 
 
+def test_the_card_tells_what_was_measured_on_unseen_speakers(contract):
+    scored = {"protocol": "loso", "n": 90, "uar": 0.5, "uar_ci95": [0.4, 0.6]}
+    recalls = {"anger": 0.75, "fear": 0.25, "neutral": None}
+    card = model.card(dataclasses.replace(contract, honest=scored | {"per_emotion": recalls}))
+    assert "on unseen speakers | UAR 0.500 (95 % interval 0.400 to 0.600; loso, 90 utterances)" in card
+    assert "It recognises fear least (0.250; chance 0.333)" in card
+    assert "neutral |" not in card
+    for fact in ("Berlin Database of Emotional Speech", "deu", "CC0-1.0", "listeners recognise | 0.935"):
+        assert fact in card
+    few = model.card(dataclasses.replace(contract, honest=scored | {"uar_ci95": None, "per_emotion": recalls}))
+    assert "UAR 0.500 (too few speakers for an interval; loso, 90 utterances)" in few
+    assert "| licence" not in model.card(dataclasses.replace(contract, corpus="mine-alone"))
+
+
 def test_a_bundle_is_replaced_but_nothing_else_is(bundle, learnable, contract, tmp_path):
     network, history = model.fit(SHORT, *learnable, emotions=EMOTIONS, seed=1)
     model.save(bundle, network, history, dataclasses.replace(contract, seed=1))

@@ -7,6 +7,7 @@ import sys
 
 import ipywidgets
 import numpy as np
+import pandas as pd
 import pytest
 
 from serlib import audio, evaluate, figures, index, model, predict, settings, split, widgets
@@ -275,3 +276,37 @@ def test_with_no_corpus_at_all_the_preferred_one_is_asked_for(monkeypatch, workp
     monkeypatch.setenv("SERLIB_DATA", str(workplace))
     with pytest.raises(FileNotFoundError, match=r"no corpus is at hand\. emodb: no folder 'EMODB'"):
         index.first_at_hand()
+
+
+def stored_scores():
+    scored = {"recipe": "paper", "uar_ci95": None, "chance": 0.14, "seed": 42}
+    rows = [
+        ("emodb", "random", 0.8),
+        ("emodb", "speakers", 0.5),
+        ("tess", "random", 0.9),
+        ("tess", "cross-corpus", 0.2),
+    ]
+    return pd.DataFrame([{"corpus": c, "protocol": p, "uar": u, **scored} for c, p, u in rows])
+
+
+def test_stored_scores_are_chosen_by_recipe_corpus_and_protocol(seen):
+    calls = seen("draw_scores")
+    shell = widgets.browse_scores(stored_scores())
+    assert [value for _, value in shell.controls["corpus"].options] == ["emodb", "tess"]
+    assert [value for _, value in shell.controls["protocol"].options] == ["random", "speakers"]  # not cross-corpus
+    shell.controls["corpus"].value = ("emodb",)
+    assert [row["uar"] for row in calls[-1][0][0]] == [0.8, 0.5]
+    shell.controls["protocol"].value = ("speakers",)
+    assert [row["uar"] for row in calls[-1][0][0]] == [0.5]
+    shell.controls["corpus"].value = ("tess",)
+    assert "nothing is stored of these" in shell.message.value
+    assert shell.picture.layout.display == "none"
+
+
+def test_the_matrix_between_corpora_changes_with_the_recipe(seen):
+    calls = seen("draw_across")
+    pairs = pd.DataFrame({"trained_on": ["tess", "emodb"], "corpus": ["emodb", "tess"], "uar": 0.4, "chance": 0.2})
+    shell = widgets.browse_across({"paper": pairs, "paper-levelled": pairs.assign(uar=0.6)})
+    shell.controls["recipe"].value = "paper-levelled"
+    assert list(calls[-1][0][0]["uar"]) == [0.6, 0.6]
+    assert is_png(shell.picture)

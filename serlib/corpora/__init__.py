@@ -671,6 +671,12 @@ def short_title(corpus):
     return _load(corpus).folder if corpus in NAMES else corpus
 
 
+def heard_uar(names):
+    """Return {corpus: UAR of its listeners} of those corpora for which it was published."""
+    known = {name: get(name).listeners[:1] for name in dict.fromkeys(names)}
+    return {name: test["uar"] for name, tests in known.items() for test in tests if "uar" in test}
+
+
 def is_called(folder, name):
     """Say whether a folder is called like a corpus, in any of the spellings of its name."""
     passport = get(name)
