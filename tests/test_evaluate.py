@@ -264,6 +264,23 @@ def test_validation_rows_are_neither_trained_on_nor_tested(emodb, features_of, p
     assert list(fold.validated) == list(fold.predictions)
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_nothing_of_the_tested_rows_reaches_the_network(emodb, features_of, recipe):
+    """Whatever stands in the test part, its vectors or its labels, the trained weights are the same."""
+    drawn = split.speakers(emodb, n_folds=2)
+    X, tested = features_of(drawn), (drawn.table["fold"] == 0).to_numpy()
+    rng, other, mixed = np.random.default_rng(0), X.copy(), drawn.table.copy()
+    other[tested] = rng.normal(0, 50, other[tested].shape)
+    mixed.loc[tested, "emotion"] = rng.permutation(mixed.loc[tested, "emotion"])
+    short = dataclasses.replace(RECIPES[recipe], training=dataclasses.replace(RECIPES[recipe].training, epochs=2))
+    networks = [
+        evaluate.fit_fold(dataclasses.replace(drawn, table=table), vectors, recipe=short).network
+        for table, vectors in ((drawn.table, X), (mixed, other))
+    ]
+    for first, second in zip(*(network.get_weights() for network in networks), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 def test_speakers_are_standardised_by_their_own_recordings(emodb, features_of, workplace):
     drawn = split.speakers(emodb)
     X, speakers = features_of(drawn), drawn.table["speaker"].to_numpy()

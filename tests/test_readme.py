@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import worked
 
 from serlib import cli
 
@@ -52,15 +53,27 @@ def test_the_terminal_commands_exist_with_their_options():
 
 
 def test_the_five_lines_run(workplace):
-    (code,) = blocks("python")
+    code = blocks("python")[0]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert "'protocol': 'speakers'" in done.stdout
     assert done.stderr == ""
 
 
+@pytest.mark.slow
+def test_the_lines_for_a_cluster_run(workplace, cluster):
+    five, lines = blocks("python")
+    table = '\ntable = index.load("emodb")\n'
+    code = five.splitlines()[0] + table + lines.replace("scheduler:8786", cluster.scheduler.address)
+    code += "\nprint(len(result.predictions), len(table))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
+    n_tested, n_utterances = done.stdout.split()
+    assert n_tested == n_utterances
+    assert worked(cluster) == 2
+
+
 def test_every_image_and_link_is_there_and_images_have_words():
     links = re.findall(r"(!?)\[([^\]]*)\]\(([^)#]+)\)", README)
-    assert len([link for link in links if link[0]]) == 6
+    assert len([link for link in links if link[0]]) == 7
     for is_image, words, target in links:
         assert words
         assert "://" in target or (ROOT / target).is_file(), target
