@@ -464,8 +464,8 @@ def write_limit(made):
         " window, the mel bands and the logarithm, and Python between the calls.",
         "",
         f"Both cores, hashing included: {made['threads_s']:.3f} s in two threads, {made['processes_s']:.3f} s in two"
-        " processes that have started. Each call lets other threads run, but is so short that handing over Python's lock"
-        " eats up much of the gain; so processes take over where there is enough to do.",
+        " processes that have started. Each call lets other threads run, but is so short that handing over Python's"
+        " lock eats up much of the gain; so processes take over where there is enough to do.",
         "",
         f"A training step (32 vectors forward and backward) takes {training['ms_per_step']:.2f} ms for"
         f" {training['mflop_per_step']:.0f} million floating-point operations. At the speed of a product of two large"
