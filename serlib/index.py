@@ -71,16 +71,16 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
         raise FileNotFoundError(f"{root} is not a folder; expected the one that holds {passport.id}. {passport.obtain}")
     label_version = label_version or next(iter(passport.label_versions))
     relabelled = passport.relabel(label_version)
-    sound = audio.files(root)
-    found, problems = _find(sound, root, passport)
+    sound = {file: file.relative_to(root).as_posix() for file in audio.files(root)}
+    found, problems = _find(sound, passport)
     rows, unread = [], {}
     for parsed, file in tqdm(found, desc=f"index {passport.id}", unit="file", disable=not progress):
         header = audio.inspect(file)
         if isinstance(header, audio.Header):
-            rows.append(_row(passport, parsed, file.relative_to(root).as_posix(), header))
+            rows.append(_row(passport, parsed, sound[file], header))
         else:
             unread.setdefault(header.kind, []).append((file, header))
-    problems += [_unread(files, root) for files in unread.values()]
+    problems += [_unread(files, sound) for files in unread.values()]
     if not rows:
         expected = f"expected files named like {passport.example}. {passport.obtain}"
         what = f"{settings.short(root)} holds no utterance of {passport.id}"
@@ -144,8 +144,8 @@ def listing(folder, sound=None):
     Parameters
     ----------
     folder : path-like
-    sound : list of Path, optional
-        What `audio.files` says of it, if that is known.
+    sound : dict of Path to str, optional
+        What `audio.files` says of it, and the paths relative to the folder, if that is known.
 
     Returns
     -------
@@ -154,17 +154,19 @@ def listing(folder, sound=None):
     """
     lines = []
     declared = [Path(folder) / name for name in (corpora.OWN_PASSPORT, corpora.OWN_TABLE)]
-    for file in [*(audio.files(folder) if sound is None else sound), *(file for file in declared if file.is_file())]:
+    if sound is None:
+        sound = {file: file.relative_to(folder).as_posix() for file in audio.files(folder)}
+    for file, path in [*sound.items(), *((file, file.name) for file in declared if file.is_file())]:
         try:
             status = os.stat(file)
             size, time = status.st_size, status.st_mtime_ns
         except OSError:  # a link that leads nowhere
             size, time = 0, 0
-        lines.append(f"{file.relative_to(folder).as_posix()} {size} {time}")
+        lines.append(f"{path} {size} {time}")
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def _find(sound, root, passport):
+def _find(sound, passport):
     """Return [(Parsed, file)], an utterance each, sorted by path, and the problems met."""
     found, doubled, converted, strange = {}, [], [], []
     for file in sound:
@@ -184,14 +186,14 @@ def _find(sound, root, passport):
     ):
         if files:
             n = "1 sound file" if len(files) == 1 else f"{len(files):,} sound files"
-            problems.append(f"{passport.id}: {n} {what}: {_few(file.relative_to(root) for file in files)}")
+            problems.append(f"{passport.id}: {n} {what}: {_few(sound[file] for file in files)}")
     return list(found.values()), problems
 
 
-def _unread(files, root):
+def _unread(files, sound):
     """Say in a line why files of one kind were not read."""
     (file, problem), more = files[0], len(files) - 1
-    found = f"{file.relative_to(root).as_posix()} {problem.found}"
+    found = f"{sound[file]} {problem.found}"
     line = f"{found}; expected {problem.expected}. {problem.next.capitalize()}."
     return f"{line} {more:,} more {'is' if more == 1 else 'are'} like it." if more else line
 
@@ -252,16 +254,17 @@ def random_parts(emotions, *, test_size=0.2, seed=SEED):
     ndarray of str, shape (n,)
         ``train`` or ``test``; an emotion's last utterance is never taken away from ``train``.
     """
-    emotions = pd.Series(np.asarray(emotions, dtype=object))
-    counts = emotions.value_counts().sort_index()
+    emotions = np.asarray(emotions, dtype=object)
+    counts = pd.Series(emotions).value_counts().sort_index()
     share = counts * test_size
     n_tested = share.astype(int)
     for emotion in (share - n_tested).sort_values(ascending=False, kind="stable").index:
         if n_tested.sum() < math.ceil(len(emotions) * test_size) and n_tested[emotion] < counts[emotion] - 1:
             n_tested[emotion] += 1
-    drawn = np.random.default_rng(seed).permutation(len(emotions))
-    rank = emotions.iloc[drawn].groupby(emotions.iloc[drawn]).cumcount().sort_index()
-    return np.where(rank < emotions.map(n_tested), "test", "train")
+    drawn, parts = np.random.default_rng(seed).permutation(len(emotions)), np.full(len(emotions), "train")
+    for emotion, n in n_tested.items():
+        parts[drawn[emotions[drawn] == emotion][:n]] = "test"
+    return parts
 
 
 def redraw(table, *, seed):
