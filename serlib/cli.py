@@ -391,7 +391,10 @@ def evaluate_command(
     evaluate.write(result, file)
     if into is not None:
         evaluate.tell(into, result)
+    leaks = ", ".join(f"{leak['n']:,} {leak['kind']}" for leak in result.about["leaks"])
+    audited = f"audit: tested utterances of {summary['n']:,} with their like in training, by kind: {leaks}"
     if as_json:
+        _say(audited)
         _print_json(summary)
         return
     what = f"synthetic {corpus}" if result.about["synthetic"] else corpus
@@ -404,6 +407,7 @@ def evaluate_command(
     )
     print(f"UAR {summary['uar']:.3f} ({spread}), chance {summary['chance']:.3f}")
     print(f"{_accuracy(result.predictions)}; {summary['n']} utterances")
+    print(audited)
     print(file)
 
 
