@@ -299,3 +299,12 @@ def test_a_missing_or_impossible_temperature_is_refused(wrong, found):
     with pytest.raises(ValueError, match="is missing or not above 0; expected a positive number for each f") as error:
         uncertainty.with_temperature(table, wrong)
     assert f"the temperature of folds {found}" in str(error.value)
+
+
+def test_the_stored_coverage_is_what_the_interval_promises():
+    table = pd.read_csv(RESULTS / "coverage.csv")
+    coverage = table.pivot(index=["true_uar", "n_speakers"], columns="method", values="coverage")
+    assert (coverage["bootstrap"] < coverage["jackknife t"]).all()
+    usual = coverage.loc[0:0.9].query(f"n_speakers >= {evaluate.MIN_SPEAKERS_FOR_INTERVAL}")
+    assert len(usual) == 5
+    assert usual["jackknife t"].between(0.93, 0.97).all()
