@@ -549,7 +549,46 @@ def uar(predictions):
     0.75
     """
     is_right = predictions["y_true"] == predictions["y_pred"]
-    return float(is_right.groupby(predictions["y_true"]).mean().mean())
+    counts = is_right.groupby(predictions["y_true"]).agg(["sum", "size"])
+    return float(mean_recall(counts["sum"].to_numpy(), counts["size"].to_numpy()))
+
+
+def mean_recall(n_right, n):
+    """Return the mean recall over the emotions that occur: the UAR, from counts.
+
+    Parameters
+    ----------
+    n_right, n : ndarray, shape (..., n_emotions)
+        Utterances of each emotion that were recognised, and all of them; an emotion that has none does not count.
+
+    Returns
+    -------
+    ndarray of float, shape (...)
+
+    Examples
+    --------
+    >>> float(mean_recall(np.array([1, 1, 0]), np.array([2, 1, 0])))
+    0.75
+    """
+    return (n_right / np.maximum(n, 1)).sum(-1) / (n > 0).sum(-1)
+
+
+def speaker_counts(predictions):
+    """Count the utterances of each speaker and emotion: those that were recognised, and all.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+
+    Returns
+    -------
+    n_right, n : pair of DataFrame of int, shape (n_speakers, n_emotions)
+        A row per speaker, sorted; a column per emotion present in ``y_true``.
+    """
+    is_right = predictions["y_true"] == predictions["y_pred"]
+    counts = is_right.groupby([predictions["speaker"], predictions["y_true"]]).agg(["sum", "size"])
+    counts = counts.unstack(fill_value=0)
+    return counts["sum"], counts["size"]
 
 
 def accuracy(predictions):
@@ -560,9 +599,6 @@ def accuracy(predictions):
 def uar_interval(predictions, *, level=0.95):
     """Return an interval for the UAR on further speakers: speakers, not utterances, are the unit.
 
-    The jackknife leaves out one speaker at a time, so that speakers without some emotion do no harm, and the spread
-    of its pseudo-values is put into a t interval.
-
     Parameters
     ----------
     predictions : DataFrame
@@ -572,20 +608,42 @@ def uar_interval(predictions, *, level=0.95):
     -------
     tuple of float or None
         (low, high), within [0, 1]; None for fewer than `MIN_SPEAKERS_FOR_INTERVAL` speakers.
+    """
+    n_right, n = speaker_counts(predictions)
+    if len(n) < MIN_SPEAKERS_FOR_INTERVAL:
+        return None
+    low, high = jackknife(n_right.to_numpy(), n.to_numpy(), level=level)
+    return float(low), float(high)
+
+
+def jackknife(n_right, n, *, level=0.95):
+    """Return the ends of a t interval for the UAR, from counts.
+
+    The jackknife leaves out one speaker at a time, so that speakers without some emotion do no harm, and the spread
+    of its pseudo-values is put into a t interval. ``benchmarks/coverage.py`` counts how often it holds the truth: as
+    often as it says, but for a UAR above 0.9 and few speakers, where it lies too high too often.
+
+    Parameters
+    ----------
+    n_right, n : ndarray, shape (..., n_speakers, n_emotions)
+        Utterances of each speaker and emotion that were recognised, and all of them.
+    level : float
+
+    Returns
+    -------
+    low, high : ndarray of float, shape (...)
+        Within [0, 1].
 
     References
     ----------
     B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter 11.
     """
-    speakers = predictions["speaker"].unique()
-    n_speakers = len(speakers)
-    if n_speakers < MIN_SPEAKERS_FOR_INTERVAL:
-        return None
-    whole = uar(predictions)
-    without = np.array([uar(predictions[predictions["speaker"] != speaker]) for speaker in speakers])
-    pseudo = n_speakers * whole - (n_speakers - 1) * without
-    half = scipy.stats.t.ppf((1 + level) / 2, n_speakers - 1) * pseudo.std(ddof=1) / np.sqrt(n_speakers)
-    return max(0.0, whole - half), min(1.0, whole + half)
+    n_speakers, all_right, all_n = n.shape[-2], n_right.sum(-2), n.sum(-2)
+    whole = mean_recall(all_right, all_n)
+    without = mean_recall(all_right[..., None, :] - n_right, all_n[..., None, :] - n)
+    spread = (n_speakers - 1) * without.std(-1, ddof=1)  # that of the pseudo-values
+    half = scipy.stats.t.ppf((1 + level) / 2, n_speakers - 1) * spread / np.sqrt(n_speakers)
+    return np.clip(whole - half, 0, 1), np.clip(whole + half, 0, 1)
 
 
 def per_emotion(predictions):

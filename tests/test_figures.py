@@ -134,6 +134,60 @@ def test_scores_are_compared_with_chance_and_interval(predictions):
     assert len(ax.containers) == 3  # two bars and one interval
 
 
+def test_every_speaker_is_a_dot_and_the_worst_is_named():
+    scores = pd.DataFrame({"uar": [0.5, 0.3, 0.7]}, index=["emodb/03", "emodb/08", "emodb/09"])
+    ax = figures.draw_speakers_scores(scores, chance=0.25)
+    worst, others = ax.collections
+    assert worst.get_offsets().tolist() == [[0.3, 0]]
+    assert others.get_offsets().tolist() == [[0.5, 1], [0.7, 2]]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["08", "03", "09"]
+    said = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert said == ["mean of the speakers 0.50", "chance 0.25", "worst: speaker 08, 0.30"]
+    assert [line.get_xdata()[0] for line in ax.lines] == pytest.approx([0.5, 0.25])
+
+
+def test_ninety_speakers_are_dots_without_names():
+    scores = pd.DataFrame({"uar": np.linspace(0.2, 0.9, 91)}, index=[f"crema-d/{k}" for k in range(91)])
+    ax = figures.draw_speakers_scores(scores, chance=1 / 6)
+    assert sum(len(dots.get_offsets()) for dots in ax.collections) == 91
+    assert len(ax.get_yticks()) == 0
+
+
+def test_groups_have_intervals_only_where_speakers_suffice():
+    columns = ["n_speakers", "n", "uar", "low", "high"]
+    groups = pd.DataFrame([(7, 1400, 0.6, 0.5, 0.7), (3, 90, 0.4, np.nan, np.nan)], ["female", "male"], columns)
+    ax = figures.draw_groups(groups, chance=0.25)
+    names = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert names == ["female\n7 speakers, 1,400 utterances", "male\n3 speakers, 90 utterances"]
+    assert texts(ax) == ["0.60", "0.40"]
+    chance, interval, female, none, male, *_ = ax.lines
+    assert (chance.get_xdata()[0], list(interval.get_xdata())) == (0.25, [0.5, 0.6, 0.7])
+    assert np.isnan(none.get_xdata()).tolist() == [True, False, True]
+    assert [to_hex(dot.get_markerfacecolor()) for dot in (female, male)] == [
+        figures.GENDER_COLOURS["female"].lower(),
+        "#ffffff",
+    ]
+    said = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert said == ["chance 0.25", "UAR, 95 % interval over speakers", "UAR, too few speakers for an interval"]
+    ax = figures.draw_groups(groups[:1], chance=0.25)
+    assert "UAR, too few speakers for an interval" not in [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def test_reliability_shows_numbers_of_utterances_and_the_way_to_the_diagonal():
+    columns = ["low", "high", "n", "confidence", "accuracy"]
+    table = pd.DataFrame([(0.4, 0.5, 10, 0.45, 0.6), (0.9, 1.0, 40, 0.98, 0.7)], columns=columns)
+    ax = figures.draw_reliability(table)
+    gaps, dots = ax.collections
+    assert [segment.tolist() for segment in gaps.get_segments()] == [
+        [[0.45, 0.45], [0.45, 0.6]],
+        [[0.98, 0.7], [0.98, 0.98]],
+    ]
+    assert dots.get_offsets().tolist() == [[0.45, 0.6], [0.98, 0.7]]
+    assert dots.get_sizes()[0] < dots.get_sizes()[1]
+    assert texts(ax) == ["10", "40", "not sure enough", "too sure"]
+    assert list(ax.lines[0].get_xdata()) == list(ax.lines[0].get_ydata()) == [0, 1]
+
+
 def test_probabilities_are_drawn_with_chance():
     ax = figures.draw_probabilities({"anger": 0.7, "fear": 0.3})
     assert [bar.get_width() for bar in ax.patches] == [0.7, 0.3]
