@@ -334,7 +334,9 @@ def _training_figures(bundle, contract, fold, curves, matrix):
 def evaluate_command(
     name: Corpus = None,
     csv: Table = None,
-    protocol: Annotated[str | None, typer.Option(help="random, speakers (default), loso or cross-corpus.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="random, speakers (default), loso, sentences or cross-corpus.")
+    ] = None,
     folds: Annotated[int | None, typer.Option(help="By default as many as the protocol has.")] = None,
     recipe: RecipeName = "paper",
     epochs: Epochs = None,
