@@ -403,6 +403,26 @@ def evaluate_command(
     print(file)
 
 
+@app.command("audit")
+def audit_command(
+    tables: Annotated[list[Path], typer.Argument(metavar="TABLE...", help="Split files: CSV, TSV, JSON or lists.")],
+    name: CorpusName = None,
+    as_json: AsJson = False,
+):
+    """Look for leaks in anybody's split files: speakers, recordings and takes that are trained on and tested."""
+    from . import audit
+
+    report = audit.examine(audit.read(tables, corpus=name))
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _print_table(report.parts.set_index("part"), "")
+        if len(report.findings):
+            _print_table(report.table(), "")
+        print("\n".join(report.verdicts))
+    return 0 if report.ok else 1
+
+
 @app.command()
 def predict(
     bundle: Annotated[Path, typer.Option("-m", "--model", help="The bundle.")],
