@@ -1,9 +1,9 @@
 """Speech emotion recognition on seven corpora: from file names to honest numbers.
 
 The modules are read in this order, and each imports only those before it: ``labels``, ``settings``, ``cache``,
-``corpora``, ``audio``, ``synthetic``, ``index``, ``doctor``, ``download``, ``interchange``, ``split``, ``features``,
-``model``, ``evaluate``, ``uncertainty``, ``predict``, ``figures``, ``widgets``, ``cli``. ``import serlib`` loads none
-of them; ``serlib.index`` loads when it is first named.
+``corpora``, ``audio``, ``synthetic``, ``index``, ``doctor``, ``download``, ``interchange``, ``split``, ``audit``,
+``features``, ``model``, ``evaluate``, ``uncertainty``, ``predict``, ``figures``, ``widgets``, ``cli``. ``import serlib``
+loads none of them; ``serlib.index`` loads when it is first named.
 """
 
 import importlib
@@ -22,6 +22,7 @@ MODULES = (
     "download",
     "interchange",
     "split",
+    "audit",
     "features",
     "model",
     "evaluate",

@@ -334,7 +334,9 @@ def _training_figures(bundle, contract, fold, curves, matrix):
 def evaluate_command(
     name: Corpus = None,
     csv: Table = None,
-    protocol: Annotated[str | None, typer.Option(help="random, speakers (default), loso or cross-corpus.")] = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="random, speakers (default), loso, sentences or cross-corpus.")
+    ] = None,
     folds: Annotated[int | None, typer.Option(help="By default as many as the protocol has.")] = None,
     recipe: RecipeName = "paper",
     epochs: Epochs = None,
@@ -409,6 +411,26 @@ def evaluate_command(
     print(f"{_accuracy(result.predictions)}; {summary['n']} utterances")
     print(audited)
     print(file)
+
+
+@app.command("audit")
+def audit_command(
+    tables: Annotated[list[Path], typer.Argument(metavar="TABLE...", help="Split files: CSV, TSV, JSON or lists.")],
+    name: CorpusName = None,
+    as_json: AsJson = False,
+):
+    """Look for leaks in anybody's split files: speakers, recordings and takes that are trained on and tested."""
+    from . import audit
+
+    report = audit.examine(audit.read(tables, corpus=name))
+    if as_json:
+        _print_json(report.to_dict())
+    else:
+        _print_table(report.parts.set_index("part"), "")
+        if len(report.findings):
+            _print_table(report.table(), "")
+        print("\n".join(report.verdicts))
+    return 0 if report.ok else 1
 
 
 @app.command()

@@ -4,6 +4,7 @@ A `Split` gives each utterance the number of the fold that tests it; in all othe
 that are only ever trained on have fold -1. Rows of the index without a part (flagged) belong to no split.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,8 +14,15 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from .index import random_parts
 from .settings import SEED
 
-PROTOCOLS = ("random", "speakers", "loso", "cross-corpus")
+PROTOCOLS = ("random", "speakers", "loso", "sentences", "cross-corpus")
 MIN_SPEAKERS_TO_VALIDATE = 4
+
+# What may stand on both sides, and the columns in which utterances are then alike; an empty last one means unknown.
+LEAKS = {
+    "speaker": ["speaker"],
+    "recording": ["content"],
+    "take": ["speaker", "emotion", "sentence"],
+}
 
 
 @dataclass(frozen=True)
@@ -36,13 +44,12 @@ class Split:
     table: pd.DataFrame = field(repr=False)
 
     def __post_init__(self):
-        for _, train, test in self:
-            refuse_leaks(train, test, same_speakers=self.is_speaker_dependent)
+        _refuse(self.table, same_speakers=self.is_speaker_dependent)
 
     @property
     def is_speaker_dependent(self):
         """Whether speakers may stand on both sides."""
-        return self.protocol == "random"
+        return self.protocol in ("random", "sentences")
 
     @property
     def n_folds(self):
@@ -116,24 +123,45 @@ def speakers(index, *, n_folds=None, seed=SEED):
         If there are fewer speakers than folds, or only one.
     """
     used = _used(index)
-    sizes = used.groupby("speaker").agg(gender=("gender", "first"), n=("utterance", "size"))
-    n_speakers = len(sizes)
-    n_folds = min(6, n_speakers) if n_folds is None else n_folds
-    if n_speakers < 2 or not 2 <= n_folds <= n_speakers:
+    fold = _dealt(used, "speaker", alike="gender", n_folds=n_folds, seed=seed)
+    return Split("speakers", seed, used.assign(fold=fold))
+
+
+def sentences(index, *, n_folds=None, seed=SEED):
+    """Split into groups of sentences, balanced by utterances: unknown sentences of known voices, speaker-dependent.
+
+    Parameters
+    ----------
+    index : DataFrame
+        An index table that says what is spoken in each utterance: its column ``sentence``.
+    n_folds : int, optional
+        The number of groups; by default 6, or the number of sentences where that is less.
+    seed : int
+        Breaks ties between sentences that are spoken equally often.
+
+    Returns
+    -------
+    Split
+
+    Raises
+    ------
+    ValueError
+        If the index does not know the sentences, or there are fewer of them than folds, or only one.
+    """
+    used = _used(index)
+    instead = "Use protocol='speakers', or name the sentences in the passport or table of a corpus of your own"
+    if (nameless := used.loc[used["sentence"] == "", "utterance"]).size:
         raise ValueError(
-            f"{_corpus(used)}: {n_folds} folds of {n_speakers} speakers are impossible; use 2 to {n_speakers} folds"
-            " of at least 2 speakers"
+            f"{_corpus(used)}: {len(nameless):,} of {len(used):,} utterances have no sentence, as {nameless.iloc[0]};"
+            f" expected to know what is spoken in each. {instead}"
         )
-    rng = np.random.default_rng(seed)
-    sizes = sizes.iloc[rng.permutation(n_speakers)].sort_values("n", ascending=False, kind="stable")
-    groups = [{"n": 0, "female": 0, "male": 0, "": 0} for _ in range(n_folds)]
-    fold_of = {}
-    for speaker, gender, n in sizes.itertuples():
-        number = min(range(n_folds), key=lambda k: (groups[k][gender], groups[k]["n"], k))
-        fold_of[speaker] = number
-        groups[number][gender] += 1
-        groups[number]["n"] += n
-    return Split("speakers", seed, used.assign(fold=used["speaker"].map(fold_of)))
+    if used[["sentence", "emotion"]].drop_duplicates()["sentence"].is_unique:
+        raise ValueError(
+            f"{_corpus(used)}: each sentence is spoken with one emotion only, as {used['sentence'].iloc[0]!r} with"
+            f" {used['emotion'].iloc[0]}; expected sentences, not numbers within an emotion. {instead}"
+        )
+    fold = _dealt(used, "sentence", alike="sentence", n_folds=n_folds, seed=seed)
+    return Split("sentences", seed, used.assign(fold=fold))
 
 
 def loso(index):
@@ -205,6 +233,8 @@ def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
         return speakers(index, n_folds=n_folds, seed=seed)
     if protocol == "loso":
         return loso(index)
+    if protocol == "sentences":
+        return sentences(index, n_folds=n_folds, seed=seed)
     if protocol == "cross-corpus":
         if test_index is None:
             raise ValueError(
@@ -258,6 +288,44 @@ def validation(train, *, by_speaker, seed=SEED):
     return random_parts(train["emotion"], test_size=0.1, seed=seed) == "test", "utterances"
 
 
+def leaks(train, test, *, kinds=LEAKS):
+    """Count what stands on both sides.
+
+    Parameters
+    ----------
+    train, test : DataFrame
+        Rows of an index table.
+    kinds : dict of str to list of str
+        The columns that make utterances alike, by kind of leak. By default: of the same ``speaker``, the same
+        ``recording`` (identical content), or a ``take`` of the same sentence, spoken with the same emotion by the same
+        speaker.
+
+    Returns
+    -------
+    DataFrame
+        A row per kind: ``kind``, ``n`` (how many test utterances have their like in `train`), ``n_test``, ``shared``
+        (how many speakers, recordings or groups of takes they are), ``examples`` (at most three, joined by ``, ``).
+    """
+    return _table(_sides(train, test), kinds).rename(columns={"n_tested": "n_test"})
+
+
+def audit(split):
+    """Count what stands on both sides of a split, over all of its folds.
+
+    Parameters
+    ----------
+    split : Split
+
+    Returns
+    -------
+    DataFrame
+        A row per kind, as `leaks` returns it: ``kind``, ``n`` (how many utterances have their like among those that
+        their fold trains on), ``n_tested`` (of how many), ``shared``, ``examples``. What is shared in several folds is
+        counted once.
+    """
+    return _table(split.table, LEAKS)
+
+
 def refuse_leaks(train, test, *, same_speakers):
     """Raise if a speaker (unless allowed) or an identical recording stands on both sides.
 
@@ -273,19 +341,77 @@ def refuse_leaks(train, test, *, same_speakers):
     ValueError
         Naming what is shared, and what to do.
     """
-    shared = sorted(set(train["speaker"]) & set(test["speaker"]))
-    if shared and not same_speakers:
+    _refuse(_sides(train, test), same_speakers=same_speakers)
+
+
+def _refuse(rows, *, same_speakers):
+    if not same_speakers and (shared := _names(_on_both_sides(rows, LEAKS["speaker"]), "speaker")):
         raise ValueError(
             f"train and test share speakers {shared[:3]} ({len(shared)} in all); use protocol='speakers', or"
             " protocol='random' if that is what you mean to show"
         )
-    both = set(train["content"]) & set(test["content"]) - {""}
-    if both:
-        names = sorted(test.loc[test["content"].isin(both), "utterance"])
+    if names := _names(_on_both_sides(rows, LEAKS["recording"]), "utterance"):
         raise ValueError(
             f"train and test share identical recordings {names[:3]} ({len(names)} in all); keep one of each"
             " (an index made without keeping flagged utterances does)"
         )
+
+
+def _sides(train, test):
+    """Return the rows of both, with the one fold that tests `test`."""
+    return pd.concat([train.assign(fold=-1), test.assign(fold=0)], ignore_index=True)
+
+
+def _on_both_sides(rows, columns):
+    """Return the tested rows that are alike in `columns` to a row of another fold, which theirs is trained on."""
+    known = rows[rows[columns[-1]] != ""]
+    folds = known.groupby(columns, sort=False)["fold"]
+    return known[(known["fold"] >= 0) & (folds.transform("min") != folds.transform("max"))]
+
+
+def _names(rows, column):
+    return sorted(rows[column].unique())
+
+
+def _table(rows, kinds):
+    found = []
+    for kind, columns in kinds.items():
+        both = _on_both_sides(rows, columns)
+        found.append(
+            {
+                "kind": kind,
+                "n": len(both),
+                "n_tested": int((rows["fold"] >= 0).sum()),
+                "shared": len(both.drop_duplicates(columns)),
+                "examples": ", ".join(_names(both, "speaker" if kind == "speaker" else "utterance")[:3]),
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def _dealt(used, column, *, alike, n_folds, seed):
+    """Return the fold of each row: what has one value of `column` stays together.
+
+    The largest groups are dealt first, each to the fold that has the fewest groups whose value of `alike` is the same,
+    and then the fewest utterances.
+    """
+    sizes = used.groupby(column).agg(alike=(alike, "first"), n=("utterance", "size"))
+    n_groups = len(sizes)
+    n_folds = min(6, n_groups) if n_folds is None else n_folds
+    if n_groups < 2 or not 2 <= n_folds <= n_groups:
+        raise ValueError(
+            f"{_corpus(used)}: {n_folds} folds of {n_groups} {column}s are impossible; use 2 to {n_groups} folds"
+            f" of at least 2 {column}s"
+        )
+    rng = np.random.default_rng(seed)
+    sizes = sizes.iloc[rng.permutation(n_groups)].sort_values("n", ascending=False, kind="stable")
+    n_alike, n_rows, fold_of = [Counter() for _ in range(n_folds)], [0] * n_folds, {}
+    for group, value, n in sizes.itertuples():
+        fold = min(range(n_folds), key=lambda k: (n_alike[k][value], n_rows[k], k))
+        fold_of[group] = fold
+        n_alike[fold][value] += 1
+        n_rows[fold] += n
+    return used[column].map(fold_of)
 
 
 def _used(index):

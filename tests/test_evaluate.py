@@ -188,6 +188,13 @@ def test_random_without_folds_scores_exactly_the_index_test_part(emodb, workplac
     assert result.about["synthetic"]
 
 
+def test_unknown_sentences_are_scored_and_validation_is_by_utterance(emodb, workplace):
+    result = evaluate.run(emodb, protocol="sentences", n_folds=2, recipe=SHORT, epochs=1)
+    assert sorted(result.predictions["utterance"]) == sorted(emodb["utterance"])
+    assert set(result.predictions["protocol"]) == {"sentences"}
+    assert result.about["validation"] == "a tenth of the training part, by utterances"
+
+
 def test_original_2021_draws_its_curve_from_the_test_part_and_says_so(emodb, workplace):
     recipe = RECIPES["original-2021"]
     result = evaluate.run(emodb, protocol="random", recipe=recipe, epochs=1)

@@ -26,6 +26,12 @@ def ten():
     return pd.DataFrame(rows)
 
 
+def spoken(rows):
+    """Return rows of an index, each written as 'utterance speaker emotion sentence content'."""
+    columns = ["utterance", "speaker", "emotion", "sentence", "content"]
+    return pd.DataFrame([row.split(" ") for row in rows], columns=columns).assign(corpus="emodb", part="train")
+
+
 def test_a_random_split_tests_a_fifth_and_says_that_it_is_speaker_dependent(ten):
     drawn = split.random(ten)
     ((_, train, test),) = drawn
@@ -93,10 +99,72 @@ def test_default_folds_are_as_many_as_speakers_where_there_are_fewer_than_six(te
     assert split.speakers(four).n_folds == 4
 
 
+def test_groups_of_sentences_are_kept_apart_and_share_the_speakers(ten):
+    drawn = split.sentences(ten)
+    assert (drawn.protocol, drawn.n_folds, drawn.is_speaker_dependent) == ("sentences", 4, True)
+    assert drawn.table.groupby("fold").size().tolist() == [95] * 4  # ten speakers say each: 5 times, 6, ... 14 times
+    for _, train, test in drawn:
+        assert not set(train["sentence"]) & set(test["sentence"])
+        assert set(test["speaker"]) <= set(train["speaker"])
+
+
+def test_sentences_are_balanced_by_how_often_they_are_spoken():
+    said = spoken(
+        [f"emodb/{n}-{k} a {emotion} {n} {n}-{k}" for n in (6, 3, 2, 1) for k, emotion in enumerate("AFNAFN"[:n])]
+    )
+    sentences = split.sentences(said, n_folds=2).table.groupby("fold")["sentence"].unique()
+    assert sorted(map(sorted, sentences)) == [["1", "2", "3"], ["6"]]
+
+
+def test_the_seed_decides_which_of_equally_frequent_sentences_go_together(ten):
+    first, same, other = (split.sentences(ten, n_folds=2, seed=seed).table["fold"] for seed in (1, 1, 2))
+    assert first.equals(same)
+    assert not first.equals(other)
+
+
+def test_more_folds_than_sentences_are_refused(ten):
+    with pytest.raises(ValueError, match="emodb: 5 folds of 4 sentences are impossible; use 2 to 4 folds"):
+        split.sentences(ten, n_folds=5)
+    with pytest.raises(ValueError, match="emodb: 1 folds of 1 sentences are impossible"):
+        split.sentences(ten[ten["sentence"] == "s0"])
+
+
+def test_a_split_by_sentences_is_refused_where_one_utterance_has_none(ten):
+    unknown = ten.assign(sentence=ten["sentence"].mask(ten["utterance"] == "emodb/03-007", ""))
+    expected = (
+        "emodb: 1 of 380 utterances have no sentence, as emodb/03-007; expected to know what is spoken in each. Use"
+    )
+    with pytest.raises(ValueError, match=expected):
+        split.sentences(unknown)
+    kept_out = unknown.assign(part=unknown["part"].mask(unknown["sentence"] == "", ""))
+    assert split.sentences(kept_out).n_folds == 4
+
+
+@pytest.mark.parametrize(
+    ("corpus", "expected"),
+    [
+        ("ravdess", 2),
+        ("tess", 6),
+        ("crema-d", 6),
+        ("emovo", 6),
+        ("emodb", 6),
+        ("shemo", "shemo: .* utterances have no sentence, as shemo/"),
+        ("savee", "savee: each sentence is spoken with one emotion only, as 'a..' with anger; expected sentences, not"),
+    ],
+)
+def test_a_corpus_has_sentences_or_is_refused(made, corpus, expected):
+    table = index.scan(made[corpus], corpus)
+    if isinstance(expected, int):
+        assert split.sentences(table).n_folds == expected
+    else:
+        with pytest.raises(ValueError, match=expected):
+            split.sentences(table)
+
+
 def test_flagged_utterances_belong_to_no_split(ten):
     flagged = ten.assign(part=ten["part"].where(ten["speaker"] != "emodb/00", ""))
-    for drawn in (split.random(flagged), split.speakers(flagged), split.loso(flagged), split.from_parts(flagged)):
-        assert "emodb/00" not in set(drawn.table["speaker"])
+    for draw in (split.random, split.speakers, split.loso, split.sentences, split.from_parts):
+        assert "emodb/00" not in set(draw(flagged).table["speaker"])
 
 
 def test_the_index_parts_are_a_split(ten):
@@ -138,14 +206,58 @@ def test_an_identical_recording_on_both_sides_is_refused_under_every_protocol(te
         split.from_parts(leaking)
 
 
-@pytest.mark.parametrize("protocol", ["random", "speakers", "loso"])
+def test_a_shared_speaker_a_recording_and_a_take_are_counted_by_hand():
+    train = spoken(["u1 a F s1 one", "u2 a F s2 two", "u3 b N s1 three", "u4 c N s1 four"])
+    test = spoken(["u5 a F s1 five", "u6 a N s1 three", "u7 b F s1 six", "u8 d F s1 seven", "u9 d F s9 seven"])
+    found = split.leaks(train, test)
+    assert list(found.columns) == ["kind", "n", "n_test", "shared", "examples"]
+    assert found.to_numpy().tolist() == [
+        ["speaker", 3, 5, 2, "a, b"],  # u5 and u6 by a, u7 by b
+        ["recording", 1, 5, 1, "u6"],  # the same as u3; u8 and u9 are the same, but on one side
+        ["take", 1, 5, 1, "u5"],  # as u1
+    ]
+
+
+def test_at_most_three_are_named():
+    train, test = (spoken([f"{side}{k} {k} F s1 {side}{k}" for k in range(5)]) for side in ("train", "test"))
+    assert split.leaks(train, test).set_index("kind").loc["speaker", ["shared", "examples"]].tolist() == [5, "0, 1, 2"]
+
+
+def test_what_is_not_known_is_no_leak():
+    train, test = (spoken([f"{side} a F  "]).assign(sentence="", content="") for side in ("train", "test"))
+    assert split.leaks(train, test).set_index("kind")["n"].to_dict() == {"speaker": 1, "recording": 0, "take": 0}
+
+
+def test_an_audit_of_clean_speakers_finds_nothing(ten):
+    found = split.audit(split.speakers(ten))
+    assert list(found.columns) == ["kind", "n", "n_tested", "shared", "examples"]
+    assert found.to_numpy().tolist() == [[kind, 0, 380, 0, ""] for kind in ("speaker", "recording", "take")]
+
+
+@pytest.mark.parametrize("draw", [split.from_parts, split.sentences, lambda table: split.random(table, n_folds=5)])
+def test_an_audit_sums_what_each_fold_leaks(ten, draw):
+    drawn = draw(ten)
+    by_fold = [split.leaks(train, test).set_index("kind") for _, train, test in drawn]
+    found = split.audit(drawn).set_index("kind")
+    assert found["n"].equals(sum(fold["n"] for fold in by_fold))
+    assert found["n_tested"].equals(sum(fold["n_test"] for fold in by_fold))
+    assert found.loc["speaker", "shared"] == 10
+
+
+def test_takes_of_a_sentence_leak_under_random_and_not_under_sentences(ten):
+    shared = [split.audit(draw(ten)).set_index("kind").loc["take", "n"] for draw in (split.from_parts, split.sentences)]
+    assert shared[0] > 0
+    assert shared[1] == 0
+
+
+@pytest.mark.parametrize("protocol", ["random", "speakers", "loso", "sentences"])
 def test_protocols_are_made_by_name(ten, protocol):
     assert split.make(ten, protocol).protocol == protocol
 
 
 def test_an_unknown_protocol_is_named_with_the_known_ones(ten):
     with pytest.raises(
-        ValueError, match="protocol 'kfold' is unknown; use one of random, speakers, loso, cross-corpus"
+        ValueError, match="protocol 'kfold' is unknown; use one of random, speakers, loso, sentences, cross-corpus"
     ):
         split.make(ten, "kfold")
     with pytest.raises(ValueError, match="cross-corpus needs a second corpus"):
