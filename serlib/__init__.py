@@ -2,8 +2,8 @@
 
 The modules are read in this order, and each imports only those before it: ``labels``, ``settings``, ``cache``,
 ``corpora``, ``audio``, ``synthetic``, ``index``, ``doctor``, ``download``, ``interchange``, ``split``, ``audit``,
-``features``, ``model``, ``evaluate``, ``uncertainty``, ``predict``, ``figures``, ``widgets``, ``cli``. ``import serlib``
-loads none of them; ``serlib.index`` loads when it is first named.
+``features``, ``model``, ``evaluate``, ``uncertainty``, ``predict``, ``figures``, ``widgets``, ``cli``. ``import
+serlib`` loads none of them; ``serlib.index`` loads when it is first named.
 """
 
 import importlib
