@@ -15,11 +15,12 @@ from pathlib import Path
 
 import joblib
 import numpy as np
+import pandas as pd
 
 from serlib import corpora, evaluate, features, index, settings
 
 HERE = Path(__file__).parent
-PAGES = (HERE.parent / "README.md", HERE.parent / "datasets" / "README.md")
+PAGES = (HERE.parent / "README.md", HERE.parent / "datasets" / "README.md", HERE / "README.md")
 PROTOCOLS = ("random", "speakers", "loso")
 RECIPES = ("paper", "original-2021")
 ACROSS = ("paper", "paper-levelled")
@@ -69,8 +70,8 @@ def obtain(job):
 
 def with_tables(text):
     """Return a page's text with what is generated made anew: between the comments that name it."""
-    made = {"corpora": corpus_table, "passports": passports, "results": lambda: results_table(HERE)}
-    made["across"] = lambda: across_table(HERE)
+    made = {"corpora": corpus_table, "passports": passports, "coverage": coverage_table}
+    made |= {"results": lambda: results_table(HERE), "across": lambda: across_table(HERE)}
     for name, make in made.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         if start in text:
@@ -176,6 +177,21 @@ def listeners(corpus):
         if heard
         else "–"
     )
+
+
+def coverage_table():
+    """Return what ``benchmarks/coverage.py`` counted, as Markdown: coverage and mean width, by number of speakers."""
+    counted = pd.read_csv(HERE / "coverage.csv")
+    kinds = counted[["method", "true_uar"]].drop_duplicates().itertuples(index=False)
+    columns = {f"{method}, UAR {uar:.2f}": (method, uar) for method, uar in kinds}
+    lines = [f"| speakers | {' | '.join(columns)} |", f"|---{'|---' * len(columns)}|"]
+    for n_speakers, rows in counted.groupby("n_speakers"):
+        rows = rows.set_index(["method", "true_uar"])
+        cells = [
+            f"{rows.loc[key, 'coverage']:.3f} (width {rows.loc[key, 'mean_width']:.3f})" for key in columns.values()
+        ]
+        lines.append(f"| {n_speakers} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 def across_table(folder):

@@ -104,7 +104,7 @@ def test_results_of_half_a_corpus_or_of_other_settings_are_not_published(make, t
             make.results_table(tmp_path)
 
 
-@pytest.mark.parametrize("page", ["README.md", "datasets/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "datasets/README.md", "results/README.md"])
 def test_the_tables_are_generated_from_passports_and_results(page, make):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert ROOT / page in make.PAGES
@@ -127,7 +127,7 @@ def test_every_notebook_is_in_the_table_and_the_other_way_round():
         assert sum("solution" in cell.metadata.get("tags", []) for cell in notebook.cells) == int(n_exercises)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "datasets/README.md"])
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "datasets/README.md", "results/README.md"])
 def test_no_local_path_is_named(name):
     text = (ROOT / name).read_text(encoding="utf-8")
     assert not re.search(r"/(home|root|work|tmp|Users)/", text)
