@@ -10,7 +10,7 @@ import nbformat
 import pytest
 from conftest import worked
 
-from serlib import cli
+from serlib import cli, corpora
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -97,11 +97,34 @@ def test_results_of_half_a_corpus_or_of_other_settings_are_not_published(make, t
     file.write_text(json.dumps(stored))
     assert "| EMODB | loso | paper |" in make.results_table(tmp_path)
     file.write_text(json.dumps(stored | {"problems": ["emodb: 3 missing"]}))
-    assert "EMODB" not in make.results_table(tmp_path)
+    assert "| EMODB | loso |" not in make.results_table(tmp_path)
     for wrong in ({"epochs": 3}, {"synthetic": True}):
         file.write_text(json.dumps(stored | wrong))
-        with pytest.raises(ValueError, match=r"seed-42.json is of \d+ epochs or of synthetic speech"):
+        with pytest.raises(ValueError, match=r"seed-42.csv.gz is of \d+ epochs or of synthetic speech"):
             make.results_table(tmp_path)
+
+
+def test_a_corpus_without_results_has_a_row_that_says_how_to_fill_it(make, tmp_path):
+    rows = make.results_table(tmp_path).splitlines()[2:]
+    assert [row.split(" | ")[0] for row in rows] == [f"| {corpora.short_title(name)}" for name in corpora.NAMES]
+    assert "`make results CORPUS=emovo` fills this row" in rows[0]
+    assert "0.935 acc., 0.930 UAR" in rows[1]  # what listeners reach does not depend on results
+
+
+def test_the_matrix_between_corpora_has_both_recipes_in_a_field(make, tmp_path):
+    stored = json.loads((ROOT / "results" / "emodb" / "paper" / "loso" / "seed-42.json").read_text(encoding="utf-8"))
+    for recipe, uar in (("paper", 0.31), ("paper-levelled", 0.42)):
+        file = tmp_path / "tess" / recipe / "cross-corpus-emodb" / "seed-42.json"
+        file.parent.mkdir(parents=True)
+        here = {"protocol": "cross-corpus", "trained_on": "tess", "recipe": recipe, "uar": uar, "chance": 0.2}
+        file.write_text(json.dumps(stored | here))
+    assert make.across_table(tmp_path).splitlines() == [
+        "| trained on \\ tested on | EMODB | TESS |",
+        "|---|---|---|",
+        "| EMODB |  |  |",
+        "| TESS | 0.31 / 0.42 (0.20) |  |",
+    ]
+    assert "| EMODB | loso |" not in make.results_table(tmp_path)  # it is no result within EMODB
 
 
 @pytest.mark.parametrize("page", ["README.md", "datasets/README.md", "results/README.md"])
