@@ -69,7 +69,8 @@ class Result:
     predictions : DataFrame
         A predictions table.
     validated : DataFrame
-        Likewise of each fold's validation rows: what may be tuned (a temperature, a threshold) is tuned on these.
+        Likewise of each fold's validation rows: what may be tuned (a temperature, a threshold) is tuned on these. Empty
+        for a recipe that draws its curve from the test rows.
     history : DataFrame
         The learning curves, by fold.
     about : dict
@@ -332,7 +333,8 @@ def _scored_fold(split, X, fold, folder, **how):
         with contextlib.suppress(FileNotFoundError):
             return read(file)
     done = fit_fold(split, X, fold, **how)
-    result = Result(done.predictions, done.validated, done.history, {"validation": done.validation})
+    tunable = done.validated if done.validation != "test" else done.validated[:0]  # nothing may be tuned on the test
+    result = Result(done.predictions, tunable, done.history, {"validation": done.validation})
     if file is not None:
         write(result, file)
     return result

@@ -293,6 +293,13 @@ def test_validation_rows_are_neither_trained_on_nor_tested(emodb, features_of, p
     assert list(fold.validated) == list(fold.predictions)
 
 
+def test_there_is_nothing_to_tune_on_where_the_curve_is_the_test_parts(emodb, workplace):
+    result = evaluate.run(emodb, protocol="random", recipe=RECIPES["original-2021"], epochs=1, folder=workplace)
+    assert result.about["validation"] == "test"
+    assert list(result.validated) == list(result.predictions)
+    assert len(result.validated) == 0
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_nothing_of_the_tested_rows_reaches_the_network(emodb, features_of, recipe):
     """Whatever stands in the test part, its vectors or its labels, the trained weights are the same."""
