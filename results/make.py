@@ -180,7 +180,7 @@ def listeners(corpus):
 
 
 def coverage_table():
-    """Return what ``benchmarks/coverage.py`` counted, as Markdown: coverage and mean width, by number of speakers."""
+    """Return what ``benchmarks/intervals.py`` counted, as Markdown: coverage and mean width, by number of speakers."""
     counted = pd.read_csv(HERE / "coverage.csv")
     kinds = counted[["method", "true_uar"]].drop_duplicates().itertuples(index=False)
     columns = {f"{method}, UAR {uar:.2f}": (method, uar) for method, uar in kinds}

@@ -622,7 +622,7 @@ def jackknife(n_right, n, *, level=0.95):
     """Return the ends of a t interval for the UAR, from counts.
 
     The jackknife leaves out one speaker at a time, so that speakers without some emotion do no harm, and the spread
-    of its pseudo-values is put into a t interval. ``benchmarks/coverage.py`` counts how often it holds the truth: as
+    of its pseudo-values is put into a t interval. ``benchmarks/intervals.py`` counts how often it holds the truth: as
     often as it says, but for a UAR above 0.9 and few speakers, where it lies too high too often.
 
     Parameters

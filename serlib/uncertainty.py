@@ -28,7 +28,7 @@ TEMPERATURES = (0.05, 20.0)  # where `temperature` looks
 def bootstrap(predictions, *, level=0.95, n_draws=2000, seed=SEED):
     """Return a percentile-bootstrap interval for the UAR: speakers are drawn with replacement.
 
-    With few speakers it is narrower than it says (``benchmarks/coverage.py`` counts how much); `evaluate.uar_interval`
+    With few speakers it is narrower than it says (``benchmarks/intervals.py`` counts how much); `evaluate.uar_interval`
     is the one to report.
 
     Parameters

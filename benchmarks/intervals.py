@@ -7,7 +7,7 @@ both normal. The truth is the mean recall of a great many speakers. It is counte
 and in a world where nearly everything is recognised. With fewer than six speakers serlib gives no interval; four are
 here to show what it would be worth.
 
-usage: python benchmarks/coverage.py
+usage: python benchmarks/intervals.py
 """
 
 from pathlib import Path
