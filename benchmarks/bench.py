@@ -442,16 +442,16 @@ def write_grow(made):
     lines = [
         "## Growth",
         "",
-        "Real recordings under more and more names; no cache. Milliseconds per file, both cores; memory is the largest"
-        " resident set of the extracting process, without the libraries' own (measured with 10 files).",
+        "Real recordings under more and more names; no cache. Milliseconds per file, both cores. Memory is the largest"
+        " resident set, libraries included, of the process that asks and of the larger of its two workers.",
         "",
-        "| files | index | features | memory (MB) | of which the vectors (MB) |",
-        "|---|---|---|---|---|",
+        "| files | index (ms) | features (ms) | memory (MB) | a worker's (MB) | its vectors (MB) |",
+        "|---|---|---|---|---|---|",
     ]
     for one in made["files"]:
         per_file = (f"{1000 * one[key] / one['n']:.3f}" for key in ("index_s", "features_s"))
-        vectors_mb = one["n"] * 50 * 4 / 1e6
-        lines.append(f"| {one['n']:,} | {' | '.join(per_file)} | {one['memory_mb']:.0f} | {vectors_mb:.1f} |")
+        memory = (f"{mb:.1f}" for mb in (one["memory_mb"], one["worker_mb"], one["n"] * 50 * 4 / 1e6))
+        lines.append(f"| {one['n']:,} | {' | '.join([*per_file, *memory])} |")
     names, folder = made["names"], made["folder"]
     return [
         *lines,
@@ -486,7 +486,7 @@ def write_limit(made):
         f"A training step (32 vectors forward and backward) takes {training['ms_per_step']:.2f} ms for"
         f" {training['mflop_per_step']:.0f} million floating-point operations. At the speed of a product of two large"
         f" matrices on one core ({training['gflops_of_a_large_product']:.0f} GFLOP/s) it would take {floor:.2f} ms: the"
-        " rest is what it costs to start some three hundred operations on arrays this small, a quarter of it in Adam.",
+        " rest is what it costs to start many operations on arrays this small.",
     ]
 
 

@@ -8,6 +8,7 @@ usage: python benchmarks/growth.py files FOLDER N     index and extract N links 
 import itertools
 import json
 import os
+import re
 import resource
 import sys
 import tempfile
@@ -18,6 +19,7 @@ os.environ["SERLIB_PROFILE"] = "full"
 
 import numpy as np
 import pandas as pd
+from joblib.externals.loky import get_reusable_executor
 
 from serlib import corpora, features, index, model, settings, split
 
@@ -59,13 +61,10 @@ def vectors(chunk):
 
 
 def grow(source, n):
-    """Index n links, then extract their features; the memory is that of the extraction alone."""
+    """Extract the features of n links, and see the memory that it took; then index them."""
     with tempfile.TemporaryDirectory() as place:
         os.environ["SERLIB_CACHE"] = str(Path(place) / "cache")
         folder = linked(source, n, Path(place) / "grown")
-        few = [(path.name, path) for path in sorted(folder.glob("*.wav"))[:10]]
-        vectors(few)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         items = [(path.name, path) for path in folder.glob("*.wav")]
         X = np.empty((n, PAPER.features.n_mfcc), np.float32)
         start, done = time.perf_counter(), 0
@@ -73,12 +72,15 @@ def grow(source, n):
             X[done : done + len(fresh)] = list(fresh.values())
             done += len(fresh)
         features_s = time.perf_counter() - start
-        memory_mb = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+        get_reusable_executor().shutdown()  # the workers' memory is known when they have ended
+        status = Path("/proc/self/status").read_text()  # Linux: getrusage would tell what the parent once had, too
+        memory_mb = int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+        worker_mb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         start = time.perf_counter()
         table = index.scan(folder, keep_flagged=True)
         index_s = time.perf_counter() - start
         assert len(table) == done == n
-    return {"n": n, "index_s": index_s, "features_s": features_s, "memory_mb": memory_mb}
+    return {"n": n, "index_s": index_s, "features_s": features_s, "memory_mb": memory_mb, "worker_mb": worker_mb}
 
 
 def names(n):
