@@ -139,7 +139,8 @@ def test_what_crema_ds_listeners_heard_is_what_its_table_of_votes_says():
 @pytest.mark.corpus
 def test_what_emodbs_listeners_recognised_is_what_its_own_table_says():
     text = (real("emodb") / "erkennung.txt").read_text(encoding="latin-1")
-    rates = {stem: float(percent) / 100 for stem, percent in re.findall(r"(\w+)\.wav\s+(\d+),00", text)}
+    rows = re.findall(r"(\w+)\.wav\s+(\d+),(\d\d)", text)
+    rates = {stem: float(f"{whole}.{rest}") / 100 for stem, whole, rest in rows}
     assert len(rates) == 816
     passport = corpora.get("emodb")
     published = pd.Series({stem: rates[stem] for stem in passport.published().index})

@@ -15,6 +15,15 @@ EMODB = ("wav/03a01Fa.wav", "wav/03a01Nc.wav", "wav/08a01Wa.wav")
 RAVDESS = ("Actor_01/03-01-01-01-01-01-01.wav", "Actor_02/03-01-07-01-01-01-02.wav")
 
 
+UNCACHED = property(corpora.Passport._published.func)
+
+
+def publish_as(monkeypatch, manifest):
+    """Let every publisher have published this."""
+    monkeypatch.setattr(corpora.Passport, "manifest", lambda passport: manifest)
+    monkeypatch.setattr(corpora.Passport, "_published", UNCACHED)
+
+
 @pytest.fixture
 def publish(monkeypatch):
     """A function that declares the wav files below a folder to be what the publisher published."""
@@ -23,7 +32,7 @@ def publish(monkeypatch):
         files = sorted(root.rglob("*.wav"))
         rows = [(file.relative_to(root).as_posix(), file.stat().st_size, cache.content_hash(file)) for file in files]
         manifest = pd.DataFrame(rows, columns=["path", "bytes", "sha256"])
-        monkeypatch.setattr(corpora.Passport, "manifest", lambda passport: manifest)
+        publish_as(monkeypatch, manifest)
         return root
 
     return declare
@@ -482,7 +491,7 @@ def test_a_corpus_may_be_named_as_people_write_it(emodb):
 
 def test_shemo_is_in_order_by_its_names_only(tmp_path, wavs, monkeypatch):
     manifest = pd.DataFrame({"path": ["female/F01A01.wav"]})
-    monkeypatch.setattr(corpora.Passport, "manifest", lambda passport: manifest)
+    publish_as(monkeypatch, manifest)
     report = doctor.examine(wavs("female/F01A01.wav", sr=44100))
     assert report.verdict == "shemo: in order; 1 of 1 utterances, by their names (no checksums were published)"
 
