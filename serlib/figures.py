@@ -632,7 +632,7 @@ def draw_listeners(votes, *, title="listeners", ax=None):
     matplotlib.axes.Axes
     """
     order = labels.ordered(votes)
-    counts = pd.DataFrame(votes).T.reindex(index=order, columns=order, fill_value=0)
+    counts = pd.DataFrame(votes).T.reindex(index=order, columns=order).fillna(0).astype(int)
     uar = np.mean([counts.loc[emotion, emotion] / counts.loc[emotion].sum() for emotion in order])
     return _matrix(counts, f"{title}: UAR {uar:.2f} (chance {1 / len(order):.2f})", "heard", ax)
 

@@ -16,6 +16,10 @@ RECIPE_NAMES = list(RECIPES)
 
 
 def librosas(signal, f):
+    if f.trim_db is not None:
+        signal, _ = librosa.effects.trim(signal, top_db=f.trim_db)
+    if f.level_db is not None:
+        signal = signal * 10 ** (f.level_db / 20) / np.sqrt(np.mean(signal.astype(np.float64) ** 2))
     return librosa.feature.mfcc(
         y=signal, sr=f.sr, n_mfcc=f.n_mfcc, n_fft=f.n_fft, win_length=f.win_length, hop_length=f.hop_length,
         n_mels=f.n_mels, window="hann", center=True, pad_mode="constant", power=2.0, htk=False, norm="ortho",
@@ -28,7 +32,8 @@ def test_mfccs_equal_librosas_on_synthetic_speech(name, emotion):
     f = RECIPES[name].features
     signal = synthetic.speech(emotion, "anyone", gender="female", sr=f.sr)
     ours, theirs = features.mfcc(signal, f.sr, features=f), librosas(signal, f)
-    assert ours.shape == theirs.shape == (50, 1 + len(signal) // f.hop_length)
+    assert ours.shape == theirs.shape
+    assert f.trim_db is not None or ours.shape == (50, 1 + len(signal) // f.hop_length)
     assert np.abs(ours - theirs).max() < 1e-3
     mean = features.mean_mfcc(signal, f.sr, features=f)
     assert mean.dtype == np.float32
