@@ -152,7 +152,7 @@ def results_table(folder):
         name, mine = corpora.short_title(corpus), found[found["corpus"] == corpus]
         mine = mine[mine["protocol"].isin(PROTOCOLS)]
         if mine.empty:
-            how = f"not made yet: its audio was not at hand; `make results CORPUS={corpus}` fills this row"
+            how = f"not made yet: `make results CORPUS={corpus}` fills this row, once its audio is at hand"
             lines.append(f"| {name} | {how} | | | | | | {listeners(corpus)} | 0 |")
         for protocol, recipe in itertools.product(PROTOCOLS, RECIPES):
             runs = mine[(mine["protocol"] == protocol) & (mine["recipe"] == recipe)]
@@ -198,7 +198,9 @@ def across_table(folder):
     """Return the matrix of UARs from corpus to corpus under `folder`, as Markdown: raw, then levelled, then chance."""
     found = published(folder)
     found = found[found["protocol"] == "cross-corpus"]
-    names = [corpus for corpus in corpora.NAMES if corpus in {*found["corpus"], *found.get("trained_on", ())}]
+    if found.empty:
+        return 'Not made yet: `make results CORPUS="emodb ravdess" ACROSS=--across` makes it of corpora at hand.\n'
+    names = [corpus for corpus in corpora.NAMES if corpus in {*found["corpus"], *found["trained_on"]}]
     titles = [corpora.short_title(corpus) for corpus in names]
     lines = [f"| trained on \\ tested on | {' | '.join(titles)} |", f"|---{'|---' * len(names)}|"]
     for train, title in zip(names, titles, strict=True):

@@ -108,6 +108,7 @@ def test_a_corpus_without_results_has_a_row_that_says_how_to_fill_it(make, tmp_p
     rows = make.results_table(tmp_path).splitlines()[2:]
     assert [row.split(" | ")[0] for row in rows] == [f"| {corpora.short_title(name)}" for name in corpora.NAMES]
     assert "`make results CORPUS=emovo` fills this row" in rows[0]
+    assert make.across_table(tmp_path).startswith("Not made yet: `make results CORPUS=")
     assert "0.935 acc., 0.930 UAR" in rows[1]  # what listeners reach does not depend on results
 
 
