@@ -295,9 +295,9 @@ def test_stored_scores_are_chosen_by_recipe_corpus_and_protocol(seen):
     assert [value for _, value in shell.controls["corpus"].options] == ["emodb", "tess"]
     assert [value for _, value in shell.controls["protocol"].options] == ["random", "speakers"]  # not cross-corpus
     shell.controls["corpus"].value = ("emodb",)
-    assert [row["uar"] for row in calls[-1][0][0]] == [0.8, 0.5]
+    assert [row["uar"] for row in calls[-1][0][0][0]] == [0.8, 0.5]
     shell.controls["protocol"].value = ("speakers",)
-    assert [row["uar"] for row in calls[-1][0][0]] == [0.5]
+    assert [row["uar"] for row in calls[-1][0][0][0]] == [0.5]
     shell.controls["corpus"].value = ("tess",)
     assert "nothing is stored of these" in shell.message.value
     assert shell.picture.layout.display == "none"
@@ -308,5 +308,5 @@ def test_the_matrix_between_corpora_changes_with_the_recipe(seen):
     pairs = pd.DataFrame({"trained_on": ["tess", "emodb"], "corpus": ["emodb", "tess"], "uar": 0.4, "chance": 0.2})
     shell = widgets.browse_across({"paper": pairs, "paper-levelled": pairs.assign(uar=0.6)})
     shell.controls["recipe"].value = "paper-levelled"
-    assert list(calls[-1][0][0]["uar"]) == [0.6, 0.6]
+    assert list(calls[-1][0][0][0]["uar"]) == [0.6, 0.6]
     assert is_png(shell.picture)
