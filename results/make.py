@@ -171,12 +171,11 @@ def _cells(runs):
 
 def listeners(corpus):
     """Say what share of a corpus listeners recognise: accuracy, and UAR where it is known; or a dash."""
-    heard = corpora.get(corpus).listeners
-    return (
-        ", ".join(f"{heard[0][m]:.3f} {name}" for m, name in (("accuracy", "acc."), ("uar", "UAR")) if m in heard[0])
-        if heard
-        else "–"
-    )
+    tests = corpora.get(corpus).listeners
+    if not tests:
+        return "–"
+    names = {"accuracy": "acc.", "uar": "UAR"}
+    return ", ".join(f"{tests[0][measure]:.3f} {name}" for measure, name in names.items() if measure in tests[0])
 
 
 def coverage_table():

@@ -250,7 +250,7 @@ def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):
     """Let a job work through recordings, several chunks of them at once, and yield what it returns as it is done.
 
     Threads would do: soundfile, soxr, scipy and numpy let each other run. But each call is so short that handing over
-    Python's lock takes half of what two threads gain; `benchmarks/RESULTS.md` has both. So processes do the work where
+    Python's lock takes much of what two threads gain; `benchmarks/RESULTS.md` has both. So processes do the work where
     there is enough of it.
 
     Parameters

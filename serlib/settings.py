@@ -209,7 +209,7 @@ def current(profile=None):
 def bound_threads():
     """Keep linear-algebra libraries to one thread, before they are imported; nothing here is large enough for more.
 
-    The threads that they would start wait busily, which costs a short command half of its processor time.
+    The threads that they would start wait busily, which costs a short command a third of its processor time.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
