@@ -42,9 +42,9 @@ def main():
         table = index.load(corpus, progress=True)
         for name in {*RECIPES, *(ACROSS if options.across else ())}:
             features.extract(table, features=settings.recipe(name).features, progress=True)
-    with evaluate.expecting_restarts():
-        for line in joblib.Parallel(n_jobs=-1, return_as="generator_unordered")(map(joblib.delayed(obtain), wanted)):
-            print(line, flush=True)
+    jobs = settings.parallel(n_jobs=-1, return_as="generator_unordered")
+    for line in jobs(map(joblib.delayed(obtain), wanted)):
+        print(line, flush=True)
     for page in PAGES:
         page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
         print(page)

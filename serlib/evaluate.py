@@ -13,7 +13,6 @@ import hashlib
 import itertools
 import json
 import shutil
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -303,11 +302,10 @@ def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None, fol
     Result
     """
     run = joblib.delayed(_scored_fold)
-    jobs = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(
+    jobs = settings.parallel(n_jobs=n_jobs, return_as="generator")(
         run(split, X, fold, folder, recipe=recipe, epochs=epochs, seed=seed) for fold in range(split.n_folds)
     )
-    with expecting_restarts():
-        folds = list(tqdm(jobs, desc=split.protocol, total=split.n_folds, unit="fold", disable=not progress))
+    folds = list(tqdm(jobs, desc=split.protocol, total=split.n_folds, unit="fold", disable=not progress))
     predictions, validated, history = (
         pd.concat([getattr(fold, name) for fold in folds], ignore_index=True)
         for name in ("predictions", "validated", "history")
@@ -316,14 +314,6 @@ def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None, fol
     sources = sorted({fold.about["validation"] for fold in folds})
     about = {"epochs": epochs or recipe.training.epochs, "validation": "; ".join(sources)}
     return Result(predictions, validated, history[list(model.HISTORY_COLUMNS)], about)
-
-
-@contextlib.contextmanager
-def expecting_restarts():
-    """Keep joblib from warning of processes that it starts anew since TensorFlow has made them large: none is lost."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
-        yield
 
 
 def _scored_fold(split, X, fold, folder, **how):
@@ -501,8 +491,7 @@ def across(names, *, recipe, seed=SEED, n_jobs=-1):
     """
     pairs = list(itertools.permutations([index.load(name)["corpus"].iloc[0] for name in names], 2))
     jobs = (joblib.delayed(_from_to)(*pair, recipe=recipe, seed=seed) for pair in pairs)
-    with expecting_restarts():
-        return pd.DataFrame(joblib.Parallel(n_jobs=n_jobs)(jobs))
+    return pd.DataFrame(settings.parallel(n_jobs=n_jobs)(jobs))
 
 
 def _from_to(train, test, **how):

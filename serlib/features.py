@@ -17,7 +17,7 @@ import scipy.fft
 import scipy.sparse
 from tqdm.auto import tqdm
 
-from . import audio, cache
+from . import audio, cache, settings
 
 CHUNK = 32  # recordings of one job
 PROCESSES_PAY = 256  # from so many recordings on, processes gain more than it takes to start them
@@ -269,11 +269,11 @@ def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):
     if len(chunks) <= 1:
         results = map(job, chunks)
     else:
-        import joblib
+        from joblib import delayed
 
         prefer = "processes" if len(items) >= PROCESSES_PAY else "threads"
-        jobs = joblib.Parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
-        results = jobs(joblib.delayed(job)(chunk) for chunk in chunks)
+        jobs = settings.parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
+        results = jobs(delayed(job)(chunk) for chunk in chunks)
     with tqdm(desc=desc, total=len(items), unit="file", disable=not progress) as bar:
         for done in results:
             yield done

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import os
 import tempfile
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -217,6 +218,23 @@ def bound_threads():
 def prepare_tensorflow():
     """Set what TensorFlow reads from the environment when it is imported: log errors only."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def parallel(**how):
+    """Return a `joblib.Parallel`, and keep joblib from warning of processes that it starts anew: none of them is lost.
+
+    It ends a process that TensorFlow has made large, and starts another. Where warnings are errors, the warning would
+    end the thread that it is given in, and everybody would wait for that thread for ever.
+
+    Parameters
+    ----------
+    **how
+        As `joblib.Parallel` takes it.
+    """
+    import joblib  # needless where one recording is predicted
+
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+    return joblib.Parallel(**how)
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ def cluster():
     from dask.distributed import Client, LocalCluster
 
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as two,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as two,
         Client(two) as client,
     ):
         yield client

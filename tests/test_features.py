@@ -1,5 +1,6 @@
 import dataclasses
 import os
+import time
 
 import joblib
 import librosa
@@ -182,6 +183,19 @@ def test_many_recordings_are_given_to_processes_and_few_are_not(monkeypatch):
     assert os.getpid() not in {pid for pids in many for pid in pids}
     assert sum(map(len, many)) == features.PROCESSES_PAY
     assert list(features.in_chunks(where, [])) == []
+
+
+def grow(chunk):
+    """Grow by more than joblib lets a process grow, after a chunk that it knows the process by."""
+    grow.kept = np.ones(40_000_000 if hasattr(grow, "kept") else 1)
+    time.sleep(1.2)
+    return chunk
+
+
+def test_processes_that_are_started_anew_are_waited_for_where_warnings_are_errors(monkeypatch):
+    monkeypatch.setattr(features, "CHUNK", features.PROCESSES_PAY // 8)
+    items = list(range(features.PROCESSES_PAY))
+    assert sorted(item for done in features.in_chunks(grow, items, n_jobs=2) for item in done) == items
 
 
 @pytest.mark.slow
