@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: tutorial test lint lab figures bench results clean
+.PHONY: tutorial test lint lab figures bench results browser clean
 
 tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave an HTML edition
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
@@ -26,6 +26,12 @@ figures: $(INSTALLED)  ## draw every figure of the README (SERLIB_PROFILE=full: 
 
 results: $(INSTALLED)  ## make results again: CORPUS="emodb ravdess" [ACROSS=--across], from corpora under SERLIB_DATA
 	SERLIB_PROFILE=full $(BIN)/python results/make.py $(CORPUS) $(ACROSS)
+
+browser:  ## install Chromium for the tests that need a browser, where that is allowed; else say what to install
+	@if command -v chromium chromium-browser google-chrome >/dev/null; then :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	then apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
+	else echo "No browser is found; install Chromium (on Debian: apt-get install chromium), else its tests skip."; fi
 
 bench: $(INSTALLED)  ## time the original's procedure beside ours, on the corpora under SERLIB_DATA
 	$(BIN)/python benchmarks/bench.py

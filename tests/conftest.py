@@ -1,6 +1,9 @@
 """What tests share: the tiny profile, synthetic corpora made once, small wav files, real audio where there is some."""
 
 import os
+import socket
+import time
+import urllib.request
 import zlib
 from pathlib import Path
 
@@ -71,6 +74,26 @@ def worked(client):
     return sum(client.run(lambda: "serlib.features" in __import__("sys").modules).values())
 
 
+def free_port():
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+def wait_for(address, server, *, seconds=60):
+    """Wait until a server answers at an address of this machine."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(address, timeout=5):
+                return
+        except OSError:
+            assert server.poll() is None, "the server has ended"
+            assert time.monotonic() < deadline, "the server does not answer"
+            time.sleep(0.1)
+
+
 def real(corpus):
     """Return the folder of a corpus's real audio, or skip the test, saying why."""
     if REAL is None:
@@ -83,7 +106,7 @@ def real(corpus):
 
 def pytest_terminal_summary(terminalreporter):
     """Say how many tests of each marker ran, and how many were skipped."""
-    for marker in ("corpus", "notebook", "slow"):
+    for marker in ("browser", "corpus", "notebook", "slow"):
         n = {
             outcome: sum(marker in report.keywords for report in terminalreporter.stats.get(outcome, []))
             for outcome in ("passed", "failed", "skipped")

@@ -1,0 +1,138 @@
+"""What a person does, in a real browser: JupyterLab and the app in Chromium, driven through Playwright.
+
+Every test leaves its screenshots in `build/screenshots/`, and fails if the page's console has an error.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import free_port, wait_for
+
+pytestmark = pytest.mark.browser
+
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
+SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+SETTINGS = {  # every cell is drawn, so that all widgets are on the page; no news and no updates are asked for
+    "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
+    "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false", "checkForUpdates": False},
+}
+RUN_ALL = "Run All Cells"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium, with a microphone of its own; what it hears is said by `speaking`."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("no browser: `make browser` installs Chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+
+        @contextlib.contextmanager
+        def launch(*args, **context):
+            chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox", *args])
+            try:
+                yield chromium.new_context(viewport={"width": 1280, "height": 900}, **context)
+            finally:
+                chromium.close()
+
+        yield launch
+
+
+@pytest.fixture
+def page(browser):
+    """A page whose console is listened to: an error on it fails the test."""
+    with browser() as context:
+        yield from listened(context)
+
+
+def listened(context):
+    opened, errors = context.new_page(), []
+    opened.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.set_default_timeout(60_000)
+    yield opened
+    assert errors == []
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """JupyterLab on copies of the notebooks, in the tiny profile: a function from a notebook's name to its address."""
+    folder = tmp_path_factory.mktemp("lab")
+    for notebook in NOTEBOOKS.glob("*.ipynb"):
+        shutil.copy(notebook, folder)
+    for name, chosen in SETTINGS.items():
+        file = folder / "settings" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(chosen))
+    port, token = free_port(), "a-token-of-the-tests"
+    address = f"http://127.0.0.1:{port}"
+    command = ["jupyterlab", "--no-browser", f"--port={port}", "--ip=127.0.0.1", f"--IdentityProvider.token={token}"]
+    with served([*command, "--allow-root", "."], folder, f"{address}/api?token={token}"):
+        yield lambda name: f"{address}/doc/tree/{name}.ipynb?token={token}"
+
+
+@contextlib.contextmanager
+def served(module, folder, address):
+    """Run a server, with a log beside what it serves, until it is no longer needed."""
+    env = os.environ | {
+        "SERLIB_PROFILE": "tiny",
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "TQDM_DISABLE": "1",
+    }
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen([sys.executable, "-m", *module], cwd=folder, env=env, stdout=log, stderr=log)
+        try:
+            wait_for(address, server)
+            yield
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def run_all(page, address, *, seconds=240):
+    """Open a notebook, run all its cells, and wait until the last has ended."""
+    page.goto(address)
+    page.locator(".jp-NotebookPanel .jp-Toolbar-kernelName", has_text="Python 3").wait_for()
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name=RUN_ALL, exact=True).click()
+    busy = page.locator(".jp-InputPrompt", has_text="[*]")
+    page.wait_for_function("document.querySelectorAll('.jp-CodeCell .jp-InputPrompt').length > 0")
+    deadline = time.monotonic() + seconds
+    time.sleep(1)
+    while busy.count():
+        assert time.monotonic() < deadline, "the notebook is still at work"
+        time.sleep(0.3)
+    assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
+
+
+def shot(page, name):
+    """Leave a screenshot."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+def changed(image, before):
+    """Wait until a picture is another than it was."""
+    image.page.wait_for_function("([img, before]) => img.src !== before", arg=[image.element_handle(), before])
+
+
+def test_a_corpus_is_chosen_and_the_figure_changes(page, lab):
+    run_all(page, lab("01_corpus_overview"))
+    widget = page.locator(".jp-OutputArea-output .widget-vbox", has_text="colour by").first
+    widget.scroll_into_view_if_needed()
+    shot(page, "01-corpora")
+    image = widget.locator("img").first
+    before = image.get_attribute("src")
+    widget.locator("select option").first.click()
+    changed(image, before)
+    shot(page, "01-one-corpus")
