@@ -1060,6 +1060,14 @@ def readme(folder, *, corpus="emodb", recipe="paper"):
     shown = scored | {"corpus": sorted(set(within["corpus"])), "protocol": ["random", "speakers"]}
     yield save(ax.figure, folder / "unseen-speakers.png", about=shown)
 
+    for row in within[~within["synthetic"] & (within["protocol"] == "speakers")].itertuples():
+        if votes := corpora.get(row.corpus).heard().get("votes"):
+            figure, axes = plt.subplots(1, 2, figsize=(12.0, 5.2), layout="constrained")
+            draw_listeners(votes, title=f"{corpora.short_title(row.corpus)}, listeners", ax=axes[0])
+            draw_confusion(evaluate.read(row.file).predictions, ax=axes[1])
+            shown = scored | {"corpus": row.corpus, "protocol": "speakers"}
+            yield save(figure, folder / f"listeners-{row.corpus}.png", about=shown)
+
     between = mine[mine["protocol"] == "cross-corpus"]
     if len(between):
         shown = scored | {"corpus": sorted(set(between["corpus"])), "protocol": "cross-corpus"}

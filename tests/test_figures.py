@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
-from serlib import audio, corpora, evaluate, features, figures, index, labels, model, split
+from serlib import audio, corpora, evaluate, features, figures, index, labels, model, settings, split
 from serlib.settings import RECIPES
 
 matplotlib.use("Agg")
@@ -276,6 +277,17 @@ def test_every_figure_of_the_readme_is_drawn(workplace, monkeypatch):
     names = ("corpora", "mfcc", "split", "architecture", "learning-curves", "confusion", "unseen-speakers")
     assert drawn == {f"{name}.png" for name in names}
     assert all((workplace / "figures" / name).with_suffix(".json").is_file() for name in drawn)
+
+
+def test_a_corpus_whose_listeners_votes_are_known_has_them_beside_the_models(workplace, monkeypatch):
+    monkeypatch.setattr(evaluate, "SYNTHETIC_EPOCHS", 2)
+    evaluate.obtain("crema-d", protocol="speakers", recipe=RECIPES["paper"])
+    (made,) = evaluate.stored(settings.current().results).to_dict("records")
+    sidecar = Path(made.pop("file").replace(".csv.gz", ".json"))
+    sidecar.write_text(json.dumps(made | {"synthetic": False}))  # as if it were the real corpus's
+    drawn = {file.name for file in figures.readme(workplace / "figures")}
+    assert "listeners-crema-d.png" in drawn
+    assert not any(name.startswith("listeners-emodb") for name in drawn)
 
 
 @pytest.mark.parametrize("emotion", labels.EMOTIONS)
