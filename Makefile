@@ -10,7 +10,7 @@ tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
 
 test: $(INSTALLED) lint  ## the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)  ## style, spelling, notebooks without outputs
 	$(BIN)/ruff check .
