@@ -1,28 +1,40 @@
-"""Execute every notebook without a browser, and leave the executed edition and a book of HTML pages.
+"""Execute the notebooks without a browser, and make of them the book: a static site that loads nothing from anywhere.
 
 ``python notebooks/build.py`` runs in the profile of ``SERLIB_PROFILE`` and writes into ``build/<profile>/``. It ends
-with exit code 1 if a cell raises, or if a widget caught an error that nobody would have seen. The pages load nothing
-from anywhere.
+with exit code 1 if a cell raises, if a widget caught an error that nobody would have seen, or if a link of the book
+leads nowhere. With ``--changed`` it executes only what has changed since it was last executed.
 """
 
+import argparse
+import base64
+import dataclasses
+import hashlib
 import html
+import inspect
+import json
 import re
 import sys
 import time
+from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import jinja2
 import nbclient
 import nbconvert
 import nbformat
-from pygments.formatters import HtmlFormatter
+from markupsafe import Markup
+from nbconvert.filters import markdown2html
 
-from serlib import settings, widgets
+from serlib import corpora, labels, settings, widgets
 
 HERE = Path(__file__).resolve().parent
+README = HERE.parent / "README.md"
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
-ALIVE = "<p class='alive'>An interactive widget: run <code>make lab</code> to use it.</p>"
+PNG = b"\x89PNG\r\n"
+FIGURE_DPI = 150  # of `figures.save`
+TRACEBACK = "Traceback (most recent call last)"
 SOLUTION = """
 {%- extends 'basic/index.html.j2' -%}
 {%- block any_cell -%}
@@ -31,95 +43,90 @@ SOLUTION = """
 {%- else -%}{{ super() }}{%- endif -%}
 {%- endblock any_cell -%}
 """
-PAGE = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy"
- content="default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<nav>{links}</nav>
-<p class="source">{source}</p>
-<main>
-{body}
-</main>
-<nav>{links}</nav>
-</body>
-</html>
-"""
-STYLE = """
-:root { color-scheme: light dark; --ink: #1d2430; --paper: #fff; --soft: #f4f5f7; --line: #d5d9e0; --link: #0b5cad; }
-@media (prefers-color-scheme: dark) {
-  :root { --ink: #e3e6eb; --paper: #15181d; --soft: #20252d; --line: #3a414d; --link: #7db8ff; }
-}
-body { font: 17px/1.6 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 60rem;
-       margin: 0 auto; padding: 1rem; }
-a { color: var(--link); }
-a.anchor-link { display: none; }
-h1, h2, h3 { line-height: 1.25; margin-top: 1.8em; }
-h1 { margin-top: 0.6em; }
-nav { display: flex; gap: 1.5rem; flex-wrap: wrap; padding: 0.6rem 0; border-block: 1px solid var(--line); }
-nav:empty { display: none; }
-nav .next { margin-left: auto; }
-pre, code { font: 13px/1.5 ui-monospace, monospace; }
-pre { overflow-x: auto; margin: 0; }
-:not(pre) > code { background: var(--soft); padding: 0.1em 0.3em; border-radius: 3px; }
-.input_area { background: var(--soft); border-left: 3px solid var(--link); padding: 0.6rem 0.9rem; margin: 1rem 0 0; }
-.output_wrapper { margin: 0.6rem 0 1.2rem; overflow-x: auto; }
-.output_area { margin: 0.4rem 0; }
-.output_stderr { border-left: 3px solid #c77; padding-left: 0.9rem; opacity: 0.85; }
-.prompt { display: none; }
-img { max-width: 100%; height: auto; background: #fff; border-radius: 4px; }
-audio { height: 2.2rem; max-width: 100%; }
-table, th, td { border: 0; border-collapse: collapse; font-size: 14px; }
-th, td { padding: 0.25rem 0.7rem; border-bottom: 1px solid var(--line); text-align: right; }
-th, td:first-child { white-space: nowrap; }
-.output_markdown th, .output_markdown td { text-align: left; }
-.output_stdout pre { white-space: pre-wrap; }
-details.solution { border: 1px solid var(--line); border-radius: 6px; padding: 0.5rem 1rem; margin: 1rem 0; }
-summary { cursor: pointer; font-weight: 600; }
-.alive, .source { font-size: 15px; opacity: 0.8; border: 1px dashed var(--line); border-radius: 6px;
-                  padding: 0.4rem 1rem; }
-.source { border: 0; padding: 0; margin: 0.4rem 0; }
-.card { display: grid; grid-template-columns: 13rem 1fr; gap: 1.2rem; padding: 1rem 0; align-items: center;
-        border-bottom: 1px solid var(--line); }
-.card h2 { margin: 0; font-size: 1.2rem; }
-.card p { margin: 0.3rem 0; }
-@media (max-width: 36rem) { .card { grid-template-columns: 1fr; } }
-"""
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(HERE / "book"), autoescape=True, undefined=jinja2.StrictUndefined
+)
 SOURCES = {
     "tiny": "Made from synthetic speech (profile tiny): the lessons hold, the numbers say nothing about people.",
     "full": "Made from recordings of the corpora (profile full): mind their licences before you pass this page on.",
 }
+INLINE = ("a", "abbr", "code", "em", "span", "strong", "sub", "sup")
+FRONT = (
+    *("The notebooks", "Results", "The corpora", "The model", "Quick start", "In five lines of Python"),
+    *("What it cannot do", "How to cite"),
+)
 
 
-def main():
+def main(arguments=()):
     """Execute the notebooks one after the other, write the book, and return the exit code."""
+    parser = argparse.ArgumentParser(description="Execute the notebooks, and make the book of them.")
+    parser.add_argument("--changed", action="store_true", help="execute only what has changed since the last time")
+    options = parser.parse_args(arguments)
     here = settings.current()
     build = settings.root() / "build" / here.profile
     paths = notebooks()
     done = []
     print(f"profile {here.profile}: {len(paths)} notebooks", flush=True)
     for path in paths:
-        started = time.perf_counter()
-        notebook, failure = execute(nbformat.read(path, as_version=4), HERE)
-        write(build / "notebooks" / path.name, nbformat.writes(notebook))
-        if failure:
-            print(f"\n{path.name} failed\n{failure}\n", file=sys.stderr)
-            return 1
-        done.append((path, notebook, time.perf_counter() - started))
-        print(f"  {path.name:32} {done[-1][2]:5.1f} s", flush=True)
-    print(write_book(build / "book", done, here.profile))
+        kept, made_of = build / "notebooks" / path.name, fingerprint(path)
+        notebook = read_executed(kept, made_of) if options.changed else None
+        if notebook is not None:
+            print(f"  {path.name:32}  as it was", flush=True)
+        else:
+            started = time.perf_counter()
+            notebook, failure = execute(nbformat.read(path, as_version=4), HERE)
+            seconds = time.perf_counter() - started
+            notebook.metadata["executed"] = {"made_of": "" if failure else made_of, "seconds": round(seconds, 1)}
+            write(kept, nbformat.writes(notebook))
+            if failure:
+                print(f"\n{path.name} failed\n{failure}\n", file=sys.stderr)
+                return 1
+            print(f"  {path.name:32} {seconds:5.1f} s", flush=True)
+        done.append((path, notebook))
+    index = write_book(build / "book", done, here.profile)
+    if broken := broken_links(build / "book"):
+        print("links of the book lead nowhere:", *broken, sep="\n  ", file=sys.stderr)
+        return 1
+    print(index)
     return 0
+
+
+def fingerprint(path):
+    """Return a checksum of a notebook and of the package that it runs on."""
+    package = (file for file in Path(settings.__file__).parent.rglob("*") if file.is_file())
+    files = [path, *sorted(file for file in package if "__pycache__" not in file.parts)]
+    return hashlib.sha256(b"".join(hashlib.sha256(file.read_bytes()).digest() for file in files)).hexdigest()
+
+
+def read_executed(path, made_of):
+    """Return the executed edition of a notebook, or None if there is none, or it was made of something else."""
+    if not path.is_file():
+        return None
+    notebook = nbformat.read(path, as_version=4)
+    return notebook if notebook.metadata.get("executed", {}).get("made_of") == made_of else None
 
 
 def notebooks():
     """Return the notebooks' paths, in order."""
     return sorted(HERE.glob("[0-9][0-9]_*.ipynb"))
+
+
+class Client(nbclient.NotebookClient):
+    """Executes a notebook, and listens to all that cells and widgets say: an error that is hidden later was an error.
+
+    An error in a thread is heard if the notebook waits for the thread. What goes wrong in a widget's JavaScript is not.
+    """
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.heard = {}
+
+    def process_message(self, msg, cell, cell_index):
+        content = {} if msg["msg_type"] == "execute_input" else msg["content"]
+        said = content.get("data", {}).get("state") or content
+        where = f"cell {cell_index} ({cell.id}):\n{_indented(cell.source)}"
+        self.heard |= {f"{where}\n{text}": None for text in errors_in({"output_type": msg["msg_type"], **said})}
+        return super().process_message(msg, cell, cell_index)
 
 
 def execute(notebook, folder):
@@ -138,7 +145,7 @@ def execute(notebook, folder):
     failure : str
         Empty, or which cell failed and how.
     """
-    client = nbclient.NotebookClient(
+    client = Client(
         notebook,
         timeout=3600,
         kernel_name="python3",
@@ -148,44 +155,38 @@ def execute(notebook, folder):
     try:
         client.execute()
     except nbclient.exceptions.CellExecutionError:
-        pass  # the cell's own output says it
+        pass  # it was heard
     except nbclient.exceptions.DeadKernelError as error:
         return notebook, f"the kernel died: {error}"
-    return notebook, "\n\n".join([*cell_errors(notebook), *widget_errors(notebook)])
+    return notebook, "\n\n".join(client.heard)
 
 
-def cell_errors(notebook):
-    """List the errors that stand in cells' outputs: raised, or printed by a callback."""
-    found = []
-    for number, cell in enumerate(notebook.cells):
-        for output in cell.get("outputs", ()):
-            text = _error_text(output)
-            if text:
-                found.append(f"cell {number} ({cell.id}):\n{_indented(cell.source)}\n{text}")
-    return found
+def errors_in(said):
+    """Yield the errors in an output or a widget's state: tracebacks, and what shells of `serlib.widgets` show.
+
+    Parameters
+    ----------
+    said : dict
+        Keys with an underscore in front hold the code of a widget, and are passed over.
+    """
+    if said.get("output_type") == "error":
+        yield _plain("\n".join(said.get("traceback") or [f"{said['ename']}: {said['evalue']}"]))
+        return
+    parts = [part for key, part in said.items() if not key.startswith("_")]
+    while parts:
+        part = parts.pop(0)
+        if isinstance(part, dict):
+            yield from errors_in(part)
+        elif isinstance(part, list | tuple):
+            parts = [*part, *parts]
+        elif isinstance(part, str) and (widgets.ERROR in part or TRACEBACK in _plain(part)):
+            yield _plain(part)
 
 
-def widget_errors(notebook):
-    """List the errors that widgets hold: caught by an Output, or shown by a shell of `serlib.widgets`."""
-    found = []
-    models = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
-    for model in models.values():
-        state = model.get("state", {})
-        found += [text for output in state.get("outputs", ()) if (text := _error_text(output))]
-        if widgets.ERROR in str(state.get("value", "")):
-            found.append(html.unescape(re.sub("<[^>]*>", "", state["value"])))
-    return [f"a widget caught an error:\n{text}" for text in found]
-
-
-def _error_text(output):
-    """Return the traceback that an output holds, without terminal colours, or an empty string."""
-    if output["output_type"] == "error":
-        text = "\n".join(output.get("traceback") or [f"{output['ename']}: {output['evalue']}"])
-    elif output.get("name") == "stderr" and "Traceback (most recent call last)" in output["text"]:
-        text = output["text"]
-    else:
-        return ""
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+def _plain(text):
+    """Return a text without terminal colours and, where it is a shell's, without HTML."""
+    text = re.sub(r"\x1b\[[0-9;]*m", "", text)
+    return html.unescape(re.sub("<[^>]*>", "", text)) if widgets.ERROR in text else text
 
 
 def _indented(text):
@@ -198,70 +199,98 @@ def write(path, text):
         temporary.write_text(text, encoding="utf-8")
 
 
+@dataclasses.dataclass
+class Page:
+    """A page of the book: where it is, what the others show of it, and its text."""
+
+    name: str
+    title: str
+    body: Markup
+    sections: list
+    number: str = ""
+    question: str = ""
+    seconds: float = 0.0
+    picture: str = ""
+    alt: str = ""
+
+    @property
+    def is_front(self):
+        return self.name == "index.html"
+
+
 def write_book(folder, done, profile):
-    """Write a page per notebook, and the index.
+    """Write the front page, and a page per notebook.
 
     Parameters
     ----------
     folder : Path
-    done : list of (Path, NotebookNode, float)
-        Each notebook's path, its executed edition and the seconds it took.
+        Pages that are there already are replaced.
+    done : list of (Path, NotebookNode)
+        Each notebook's path and its executed edition.
     profile : str
 
     Returns
     -------
     Path
-        The index page.
+        The front page.
     """
-    names = [path.with_suffix(".html").name for path, _, _ in done]
-    titles = [title(notebook) for _, notebook, _ in done]
-    cards = []
-    for number, (path, notebook, seconds) in enumerate(done):
-        links = "<a href='index.html'>contents</a>"
-        if number > 0:
-            links += f"<a href='{names[number - 1]}'>← {html.escape(titles[number - 1])}</a>"
-        if number + 1 < len(done):
-            links += f"<a class='next' href='{names[number + 1]}'>{html.escape(titles[number + 1])} →</a>"
-        write(folder / names[number], page(notebook, links, profile))
-        cards.append(_card(path, notebook, seconds))
-    body = "<h1>Learn to recognise emotion in speech, and how far to trust it</h1>" + "".join(cards)
-    write(folder / "index.html", _fill("serlib: the notebooks", "", profile, body))
+    pages = [notebook_page(path, notebook, profile) for path, notebook in done]
+    pages.insert(0, front_page(pages, profile))
+    entries = [[number, *section] for number, page in enumerate(pages) for section in page.sections]
+    index = {"pages": [[page.name, page.title] for page in pages], "sections": entries}
+    script = (HERE / "book" / "book.js").read_text(encoding="utf-8")
+    common = {
+        "pages": pages,
+        "style": Markup((HERE / "book" / "style.css").read_text(encoding="utf-8")),
+        "script": Markup(script),
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "index": Markup(json.dumps(index, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")),
+    }
+    for old in folder.glob("*.html"):
+        old.unlink()
+    neighbours = zip(pages, [None, *pages], [*pages[1:], None], strict=False)
+    for page, before, after in neighbours:
+        text = TEMPLATES.get_template("page.html.j2").render(page=page, before=before, after=after, **common)
+        write(folder / page.name, text)
     return folder / "index.html"
 
 
-def page(notebook, links, profile):
-    """Return a notebook as one HTML page that loads nothing.
-
-    Parameters
-    ----------
-    notebook : NotebookNode
-        Executed.
-    links : str
-        HTML.
-    profile : str
-
-    Returns
-    -------
-    str
-    """
+def notebook_page(path, notebook, profile):
+    """Return the page of an executed notebook."""
     shown = nbformat.from_dict(notebook)
+    states = shown.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
     for cell in shown.cells:
         for output in cell.get("outputs", ()):
             if VIEW in output.get("data", {}):
-                output["data"] = {"text/html": ALIVE}
+                picture = still(output["data"][VIEW]["model_id"], states, cell.source)
+                output["data"] = {"text/html": str(picture)}
     exporter = nbconvert.HTMLExporter(
-        template_file="solution.html.j2", extra_loaders=[jinja2.DictLoader({"solution.html.j2": SOLUTION})]
+        template_file="solution.html.j2",
+        extra_loaders=[jinja2.DictLoader({"solution.html.j2": SOLUTION})],
+        exclude_input_prompt=True,
+        exclude_output_prompt=True,
     )
-    shown.metadata.pop("widgets", None)
-    body, _ = exporter.from_notebook_node(shown)
-    body = re.sub(r'href="([0-9][0-9]_\w+)\.ipynb', r'href="\1.html', body)
-    return _fill(title(notebook), links, profile, body)
-
-
-def _fill(heading, links, profile, body):
-    light, dark = (HtmlFormatter(style=style).get_style_defs(".highlight") for style in ("default", "github-dark"))
-    style = f"{STYLE}{light}\n@media (prefers-color-scheme: dark) {{ {dark} }}\n.highlight {{ background: none; }}"
-    return PAGE.format(title=html.escape(heading), style=style, links=links, source=SOURCES[profile], body=body)
+    body = legible(exporter.from_notebook_node(shown)[0])
+    source = f"<p class='source'>{SOURCES[profile]}</p>"
+    body = body.replace("</h1>", f"</h1>\n{source}", 1)
+    pictures = (
+        (output["data"]["image/png"], cell.metadata.get("alt", ""))
+        for cell in notebook.cells
+        for output in cell.get("outputs", ())
+        if "image/png" in output.get("data", {})
+    )
+    picture, alt = next(pictures, ("", ""))
+    return Page(
+        name=path.with_suffix(".html").name,
+        title=title(notebook),
+        body=Markup(body),
+        sections=Reader(body).sections,
+        number=path.name[:2],
+        question=question(notebook),
+        seconds=notebook.metadata.get("executed", {}).get("seconds", 0.0),
+        picture=picture.strip(),
+        alt=alt,
+    )
 
 
 def title(notebook):
@@ -274,20 +303,209 @@ def question(notebook):
     return re.search(r"\*\*Question\*\*:? *(.+)", notebook.cells[0].source).group(1)
 
 
-def _card(path, notebook, seconds):
-    """Return a notebook's entry in the index: its first picture, title, question and time."""
-    pictures = (
-        (output["data"]["image/png"], cell.metadata.get("alt", ""))
-        for cell in notebook.cells
-        for output in cell.get("outputs", ())
-        if "image/png" in output.get("data", {})
+def still(model_id, states, source):
+    """Show a widget as it stood last: what its controls said, its message and its pictures.
+
+    Parameters
+    ----------
+    model_id : str
+        Of the widget shown.
+    states : dict of str to dict
+        All widgets' states in the notebook, by model id.
+    source : str
+        The cell that shows it; the docstring of the function of `serlib.widgets` that it calls describes the pictures.
+
+    Returns
+    -------
+    Markup
+    """
+    called = re.search(r"\bwidgets\.(\w+)\(", source)
+    what = inspect.getdoc(getattr(widgets, called[1])).splitlines()[0] if called else "A widget."
+    controls, messages, pictures = [], [], []
+    for model in _below(model_id, states):
+        state = model["state"]
+        chosen = _chosen(state)
+        if state.get("description") and chosen:
+            controls.append((state["description"], chosen))
+        elif state["_model_name"] == "HTMLModel" and state.get("value"):
+            messages.append(html.unescape(re.sub("<[^>]*>", "", state["value"])))
+        data = (buffer["data"] for buffer in model.get("buffers", ()))
+        pictures += [one.strip() for one in data if base64.b64decode(one)[: len(PNG)] == PNG]
+    alt = " ".join([what, "Shown with", "; ".join(f"{name}: {value}" for name, value in controls) + "."])
+    return Markup(
+        TEMPLATES.get_template("widget.html.j2").render(
+            controls=controls, messages=messages, pictures=pictures, alt=alt if controls else what
+        )
     )
-    picture, alt = next(pictures, ("", ""))
-    image = f"<img src='data:image/png;base64,{picture}' alt='{html.escape(alt, quote=True)}'>" if picture else ""
-    link = f"<a href='{path.with_suffix('.html').name}'>{html.escape(title(notebook))}</a>"
-    heading = f"<h2>{path.name[:2]} {link}</h2><p>{html.escape(question(notebook))}</p>"
-    return f"<div class='card'><div>{image}</div><div>{heading}<p>{seconds:.0f} s to run</p></div></div>"
+
+
+def _below(model_id, states):
+    """Yield a widget's model and those within it, in the order in which they are shown."""
+    model = states.get(model_id)
+    if model is None:
+        return
+    yield model
+    parts = {key: value for key, value in model["state"].items() if key not in ("layout", "style")}
+    for part in re.findall(r'"IPY_MODEL_(\w+)"', json.dumps(parts)):
+        yield from _below(part, states)
+
+
+def _chosen(state):
+    """Return in words what a control is set to, or an empty string."""
+    if "_options_labels" in state:
+        index = state.get("index")
+        places = [index] if isinstance(index, int) else index or ()
+        return ", ".join(state["_options_labels"][place] for place in places)
+    value = state.get("value")
+    return str(value) if isinstance(value, int | float | str) else ""
+
+
+def front_page(pages, profile):
+    """Return the front page: the README in the order of somebody who reads first and runs later, with the notebooks."""
+    lead, *parts = re.split(
+        r"^## ", re.sub(r"<!--.*?-->\n", "", README.read_text(encoding="utf-8")), flags=re.MULTILINE
+    )
+    sections = dict(part.split("\n", 1) for part in parts)
+    lead = re.sub(r"\A# .*\n\n\*\*(.*)\*\*", r"# \1", lead)
+    lead = lead.replace(" - ", "\u00a0– ")
+    lead, *pictures = re.split(r"^(?=!\[)", lead, maxsplit=1, flags=re.MULTILINE)
+    sections["The corpora"] = "\n\n".join([*pictures, sections["The corpora"]])
+    cards = TEMPLATES.get_template("cards.html.j2").render(pages=pages)
+    rest = "".join(_from_readme(f"## {heading}\n{sections[heading]}") for heading in FRONT)
+    rest = re.sub(r"(?s)<div class=.table.>(?:(?!</table>).)*exercises</th>.*?</div>", lambda _: cards, rest, count=1)
+    body = TEMPLATES.get_template("front.html.j2").render(
+        lead=Markup(_from_readme(lead)),
+        rest=Markup(rest),
+        pages=pages,
+        colours=labels.COLOURS.values(),
+        source=SOURCES[profile],
+    )
+    return Page(
+        name="index.html",
+        title="serlib: learn speech emotion recognition",
+        body=Markup(body),
+        sections=Reader(body).sections,
+    )
+
+
+def _from_readme(text):
+    """Return markdown of the README as HTML: pictures put in, and no links to files that are not in the book."""
+    body = legible(markdown2html(text))
+    body = re.sub(r'<p><img src="([^"]*)" alt="([^"]*)"\s*/?></p>', _figure, body)
+    body = re.sub(r"<td>(not made yet.*?)</td>((?:\s*<td></td>)+)", _spanned, body)
+    return re.sub(r'<a href="(?!https?:|#|[\w]+\.html)[^"]*">(.*?)</a>', r"\1", body)
+
+
+def _spanned(cells):
+    """Return one cell in place of a text and the empty cells after it."""
+    return f"<td colspan='{1 + cells[2].count('<td')}'>{cells[1]}</td>"
+
+
+def _figure(image):
+    """Return one of the README's figures, with a caption that says what it was made of."""
+    file, alt = README.parent / image[1], image[2]
+    about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    names = [corpora.short_title(name) for name in _listed(about["corpus"])]
+    facts = [("protocol", _listed(about["protocol"])), ("recipe", _listed(about["recipe"]))]
+    if about["protocol"]:
+        facts.append(("seed", [str(about["seed"])]))
+    made = about.get("source") or ", ".join(names) + (" (synthetic)" if about["synthetic"] else "")
+    caption = "; ".join([f"Made from {made}", *(f"{name} {', '.join(values)}" for name, values in facts if values)])
+    png = file.read_bytes()
+    width = int.from_bytes(png[16:20]) * 96 // FIGURE_DPI
+    image = f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}" alt="{alt}" width="{width}">'
+    return f"<figure>{image}<figcaption>{caption}.</figcaption></figure>"
+
+
+def _listed(names):
+    return [names] if isinstance(names, str) else names or []
+
+
+def legible(body):
+    """Make HTML of notebooks and markdown fit for screen readers and small screens, and its links the book's own."""
+    body = re.sub(r'<a class="anchor-link".*?</a>', "", body)
+    body = re.sub(r'href="(?:notebooks/)?([0-9][0-9]_\w+)\.ipynb', r'href="\1.html', body)
+    for part, scope in (("thead", "<th scope='col'"), ("tbody", "<th scope='row'")):
+        body = re.sub(f"(?s)<{part}>.*?</{part}>", lambda rows, scope=scope: re.sub(r"<th\b", scope, rows[0]), body)
+    body = re.sub(r"<th\b[^>]*>(\s|&nbsp;)*</th>", "<td></td>", body)
+    body = re.sub(r"<td\b(?=[^>]*>[^<]{32})", "<td data-long", body)
+    body = re.sub(r"<table border=\"1\"", "<table", body)
+    body = body.replace("<table", "<div class='table'><table").replace("</table>", "</table></div>")
+    numbers = iter(range(1, 1000))
+    return re.sub(r"<audio\b", lambda _: f"<audio aria-label='Recording {next(numbers)} of this page'", body)
+
+
+class Reader(HTMLParser):
+    """What a page consists of, as one reads it.
+
+    Attributes
+    ----------
+    ids, links, images : list
+        All ids, all addresses that links lead to, and the attributes of all pictures.
+    headings : list of (int, str, str)
+        Level, id, text.
+    sections : list of (str, str, str)
+        Id, title, and the text below it, without what cells put out.
+    """
+
+    def __init__(self, text):
+        super().__init__()
+        self.ids, self.links, self.images, self.headings, self.sections = [], [], [], [], []
+        self._heading, self._hidden = None, []
+        self.feed(text)
+        self.sections = [(id_, heading, " ".join("".join(text).split())) for id_, heading, text in self.sections]
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if "id" in attrs:
+            self.ids.append(attrs["id"])
+        if tag == "a" and "href" in attrs:
+            self.links.append(attrs["href"])
+        if tag == "img":
+            self.images.append(attrs)
+        if self._hidden[:1] == [tag] or (not self._hidden and self._is_hidden(tag, attrs)):
+            self._hidden.append(tag)
+        if tag not in INLINE:
+            self.handle_data(" ")
+        if re.fullmatch("h[1-6]", tag):
+            self._heading = (int(tag[1]), attrs.get("id", ""), [])
+
+    @staticmethod
+    def _is_hidden(tag, attrs):
+        return tag in ("script", "style", "nav", "header") or "output_wrapper" in attrs.get("class", "")
+
+    def handle_endtag(self, tag):
+        if self._hidden[:1] == [tag]:
+            self._hidden.pop()
+        if self._heading and tag == f"h{self._heading[0]}":
+            level, id_, words = self._heading
+            text = " ".join("".join(words).split())
+            self.headings.append((level, id_, text))
+            if level <= 2:
+                self.sections.append((id_, text, []))
+            self._heading = None
+
+    def handle_data(self, data):
+        if self._heading:
+            self._heading[2].append(data)
+        elif self.sections and not self._hidden:
+            self.sections[-1][2].append(data)
+
+
+def broken_links(folder):
+    """List the links between the pages of a folder that lead nowhere: ``page: address``."""
+    pages = {file.name: Reader(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.html"))}
+    broken = []
+    for name, page in pages.items():
+        for address in dict.fromkeys(page.links):
+            target, _, anchor = address.partition("#")
+            if re.match(r"[a-z]+:", target):
+                continue
+            there = pages.get(target or name)
+            if there is None or ("#" in address and unquote(anchor) not in there.ids):
+                broken.append(f"{name}: {address}")
+    return broken
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -85,6 +85,14 @@ def _ink(colour):
     return "black" if linear @ [0.2126, 0.7152, 0.0722] > 0.179 else "white"
 
 
+def _ink_fields(ax):
+    """Write a heatmap's numbers black or white, whichever is easier to read; seaborn's white on mid-blue is not."""
+    (mesh,) = ax.collections
+    drawn = ~np.ma.getmaskarray(mesh.get_array()).ravel()
+    for text, colour in zip(ax.texts, mesh.get_facecolors()[drawn], strict=True):
+        text.set_color(_ink(colour))
+
+
 def _corpus_ticks(names):
     """Return corpora's ids as people write them."""
     return [corpora.short_title(name) for name in names]
@@ -654,6 +662,7 @@ def _matrix(counts, title, across, ax):
         cbar_kws={"label": "share of the true emotion", "shrink": 0.8},
         annot_kws={"fontsize": 9},
     )
+    _ink_fields(ax)
     ax.set_title(title, fontsize=10)
     ax.set(xlabel=across, ylabel="true")
     ax.tick_params(axis="x", rotation=45)
@@ -820,6 +829,7 @@ def draw_across(scores, *, ax=None):
         cbar_kws={"label": "0: chance, 1: perfect"},
         annot_kws={"fontsize": 9},
     )
+    _ink_fields(ax)
     titles = [corpora.short_title(name) for name in names]
     ax.set_xticks(np.arange(len(names)) + 0.5, titles, rotation=0)
     ax.set_yticks(np.arange(len(names)) + 0.5, titles, rotation=0)

@@ -4,6 +4,7 @@ Every test leaves its screenshots in `build/screenshots/`, and fails if the page
 """
 
 import contextlib
+import importlib.util
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ import sys
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 from conftest import free_port, wait_for
 
@@ -136,3 +138,123 @@ def test_a_corpus_is_chosen_and_the_figure_changes(page, lab):
     widget.locator("select option").first.click()
     changed(image, before)
     shot(page, "01-one-corpus")
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory):
+    """The book of the notebooks as they are stored, without outputs: the folder."""
+    spec = importlib.util.spec_from_file_location("build", NOTEBOOKS / "build.py")
+    build = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(build)
+    folder = tmp_path_factory.mktemp("book")
+    done = [(path, nbformat.read(path, as_version=4)) for path in build.notebooks()]
+    build.write_book(folder, done, "tiny")
+    return folder
+
+
+@pytest.fixture
+def reading(browser, book):
+    """A page on the book's front page, opened as a file: a request to anywhere else fails the test."""
+    requests = []
+    with browser() as context:
+        context.on("request", lambda request: requests.append(request.url))
+        for opened in listened(context):
+            opened.goto((book / "index.html").as_uri())
+            yield opened
+    assert requests
+    assert [url for url in requests if not url.startswith((f"{book.as_uri()}/", "data:"))] == []
+
+
+def test_the_book_is_searched_and_leads_to_the_section(reading):
+    reading.keyboard.press("/")
+    reading.keyboard.type("triangles that grow wider")
+    options = reading.get_by_role("option")
+    assert options.first.inner_text().startswith("Mel bands\nTurn a waveform into MFCCs")
+    assert reading.get_by_role("status").inner_text() == f"{options.count()} sections found"
+    shot(reading, "book-search")
+    reading.keyboard.press("Enter")
+    reading.wait_for_url("**/02_preprocessing_mfcc.html#Mel-bands")
+    heading = reading.get_by_role("heading", name="Mel bands")
+    assert 0 <= heading.bounding_box()["y"] < 200
+    assert reading.locator("#contents [aria-current=page]").inner_text().endswith("Turn a waveform into MFCCs")
+    reading.locator("#contents [aria-current=location]", has_text="Mel bands").wait_for()
+
+    reading.keyboard.press("/")
+    reading.keyboard.type("speakers")
+    chosen = reading.locator("[role=option][aria-selected=true]")
+    first = chosen.inner_text()
+    reading.keyboard.press("ArrowDown")
+    assert chosen.inner_text() != first
+    assert chosen.get_attribute("id") == reading.get_by_role("combobox").get_attribute("aria-activedescendant")
+    reading.keyboard.press("ArrowUp")
+    assert chosen.inner_text() == first
+    reading.keyboard.press("Escape")
+    assert reading.locator("#found").is_hidden()
+    reading.get_by_role("combobox").fill("<img src=x onerror=y>")
+    assert reading.locator("#found").inner_text() == "Nothing found. Try a shorter word."
+
+
+def test_the_book_is_walked_through_with_the_keyboard(reading):
+    reading.keyboard.press("Tab")
+    assert reading.locator(":focus").inner_text() == "Skip to the text"
+    shot(reading, "book-skip")
+    reading.keyboard.press("Enter")
+    reading.keyboard.press("Tab")
+    assert reading.locator(":focus").inner_text() == "Start with notebook 01"
+    reading.keyboard.press("Enter")
+    titles = [reading.get_by_role("heading", level=1).inner_text()]
+    while (following := reading.locator("a[rel=next]")).count():
+        following.focus()
+        reading.keyboard.press("Enter")
+        reading.wait_for_url(lambda url, last=reading.url: url != last)
+        titles.append(reading.get_by_role("heading", level=1).inner_text())
+    assert len(set(titles)) == len(list(NOTEBOOKS.glob("*.ipynb")))
+    reading.locator("a[rel=prev]").click()
+    assert reading.get_by_role("heading", level=1).inner_text() == titles[-2]
+
+
+READABLE = """() => {
+  const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const luminance = (colour) => {
+    const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+    const [r, g, b] = colour.slice(0, 3).map((c) => linear(c / 255));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (element) => {
+    const colour = rgb(getComputedStyle(element).backgroundColor);
+    return colour[3] === 0 ? ground(element.parentElement) : colour;
+  };
+  const poor = new Set();
+  let n = 0;
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (texts.nextNode()) {
+    const element = texts.currentNode.parentElement;
+    if (!texts.currentNode.textContent.trim() || !element.checkVisibility()) continue;
+    const colours = [rgb(getComputedStyle(element).color), ground(element)].map(luminance).sort((a, b) => a - b);
+    const ratio = (colours[1] + 0.05) / (colours[0] + 0.05);
+    n += 1;
+    if (ratio < 4.5) poor.add(`${element.tagName}.${element.className} ${ratio.toFixed(2)}`);
+  }
+  return [n, [...poor]];
+}"""
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
+def test_the_book_can_be_read_in_light_and_dark_and_on_a_phone(reading, book, scheme, width):
+    reading.emulate_media(color_scheme=scheme)
+    reading.set_viewport_size({"width": width, "height": 844})
+    for name in ("index", "05_evaluation"):
+        reading.goto((book / f"{name}.html").as_uri())
+        shot(reading, f"book-{name}-{scheme}-{width}")
+        n, poor = reading.evaluate(READABLE)
+        assert n > 100
+        assert poor == []
+        assert reading.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
+    contents = reading.get_by_role("navigation", name="Contents")
+    assert contents.is_visible() == (width == 1280)
+    if width == 390:
+        reading.get_by_role("button", name="Contents").click()
+        shot(reading, f"book-contents-{scheme}")
+        contents.get_by_role("link", name="Compare corpora").click()
+        assert contents.is_hidden()
+        assert reading.url.endswith("05_evaluation.html#Compare-corpora")

@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import itertools
 import re
 from pathlib import Path
 
@@ -225,27 +226,26 @@ def test_cells_say_nothing_on_stderr(path, executed):
 
 @pytest.mark.notebook
 @each
-def test_a_page_needs_no_network(path, executed):
-    page = build.page(executed(path)[0], "<a href='index.html'>contents</a>", "tiny")
-    assert "<script" not in page
-    assert not re.search(r"""(src|srcset|data|action)\s*=\s*["']?\s*(https?:|//)""", page)
-    assert not re.search(r"""<link|@import|url\(|<iframe|<object|<embed""", page)
-    assert "default-src 'none'" in page
-    assert re.findall(r'href="[^"]*\.ipynb', page) == []
-    assert "<details" in page
-    assert all(re.search(r'\balt="[^"]{20,}"', image) for image in re.findall("<img[^>]*>", page))
-
-
-@pytest.mark.notebook
-def test_the_book_lists_all_notebooks(tmp_path, executed):
-    done = [(path, executed(path)[0], 1.0) for path in PATHS]
-    index = build.write_book(tmp_path, done, "tiny").read_text()
-    for path in PATHS:
-        assert build.title(read(path)) in index
-        assert f"href='{path.stem}.html'" in index
-        assert (tmp_path / f"{path.stem}.html").is_file()
-    assert index.count("<img ") == len(PATHS)
-    assert "synthetic speech" in index
+def test_a_page_of_the_book_needs_no_network_and_describes_every_picture(path, executed):
+    page = build.notebook_page(path, executed(path)[0], "tiny")
+    assert "<script" not in page.body
+    assert not re.search(r"""(src|srcset|data|action)\s*=\s*["']?\s*(https?:|//)""", page.body)
+    assert not re.search(r"""<link|@import|url\(|<iframe|<object|<embed""", page.body)
+    assert re.findall(r'href="[^"]*\.ipynb', page.body) == []
+    assert "<details" in page.body
+    assert "synthetic speech" in page.body
+    assert page.picture
+    read = build.Reader(page.body)
+    widgets = sum(cell.source.startswith("widgets.") for cell in code_of(path))
+    assert page.body.count('<figure class="widget">') == 2 * widgets  # every cell runs twice
+    assert read.images
+    for image in read.images:
+        assert re.fullmatch(r"[A-Z].{30,}\.", image["alt"]), image["alt"]
+        assert not re.search(r"object at 0x|\.png|Figure size", image["alt"])
+    levels = [level for level, _, _ in read.headings]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(following <= level + 1 for level, following in itertools.pairwise(levels))
 
 
 def notebook_of(*sources):
@@ -264,25 +264,57 @@ shell
 """
 
 
-@pytest.mark.notebook
-@pytest.mark.parametrize(
-    "sources",
-    [
-        ["import ipywidgets\nipywidgets.interact(lambda number: 1 / number, number=ipywidgets.IntSlider(0, 0, 3));"],
-        ["import ipywidgets\noutput = ipywidgets.Output()\noutput", "with output:\n    1 / 0"],
-        [BROKEN_SHELL, "slider.value = 0"],
-        ["import sys\nprint('Traceback (most recent call last):\\nZeroDivisionError', file=sys.stderr)"],
+INTERACT = "import ipywidgets\nslider = ipywidgets.IntSlider(1, 0, 3)\n"
+PLANTED = {
+    "interact": [INTERACT + "slider.value = 0", "ipywidgets.interact(lambda number: 1 / number, number=slider);"],
+    "interact, then mended": [
+        INTERACT + "ipywidgets.interact(lambda number: 1 / number, number=slider);",
+        "slider.value = 0",
+        "slider.value = 2",
     ],
-    ids=["interact", "output", "shell", "stderr"],
-)
-def test_a_broken_widget_is_caught(sources, tmp_path):
+    "output": ["import ipywidgets\noutput = ipywidgets.Output()\noutput", "with output:\n    1 / 0"],
+    "output never shown": ["import ipywidgets\noutput = ipywidgets.Output()", "with output:\n    1 / 0"],
+    "output with stderr": [
+        "import ipywidgets, sys, traceback\noutput = ipywidgets.Output()\noutput",
+        "with output:\n    try:\n        1 / 0\n    except ZeroDivisionError:\n        traceback.print_exc()",
+    ],
+    "button": ["import ipywidgets\nb = ipywidgets.Button()\nb.on_click(lambda _: 1 / 0)\nb", "b.click()"],
+    "shell": [BROKEN_SHELL, "slider.value = 0"],
+    "shell, then mended": [BROKEN_SHELL, "slider.value = 0", "slider.value = 2"],
+    "anywidget": [
+        "import anywidget, traceback, traitlets",
+        """
+class Meter(anywidget.AnyWidget):
+    _esm = "export default { render() {} }"
+    report = traitlets.Dict().tag(sync=True)
+
+meter = Meter()
+try:
+    1 / 0
+except ZeroDivisionError:
+    meter.report = {"last": ["fine", traceback.format_exc()]}
+""",
+    ],
+    "stderr": ["import sys\nprint('Traceback (most recent call last):\\nZeroDivisionError', file=sys.stderr)"],
+    "stdout": [
+        "import sys, traceback\ntry:\n    1 / 0\nexcept ZeroDivisionError:\n    traceback.print_exc(file=sys.stdout)"
+    ],
+    "HTML": ["from IPython.display import HTML\nHTML('<pre class=serlib-error>ZeroDivisionError</pre>')"],
+    "thread": ["import threading\nt = threading.Thread(target=lambda: 1 / 0)\nt.start()\nt.join()"],
+}
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("sources", PLANTED.values(), ids=PLANTED)
+def test_an_error_that_nobody_would_see_is_caught(sources, tmp_path):
     _, failure = build.execute(notebook_of(*sources), tmp_path)
     assert "ZeroDivisionError" in failure
 
 
 @pytest.mark.notebook
 def test_a_working_widget_is_no_error(tmp_path):
-    _, failure = build.execute(notebook_of(BROKEN_SHELL, "slider.value = 2"), tmp_path)
+    code = "import anywidget\nclass Meter(anywidget.AnyWidget):\n    _esm = 'say(\"serlib-error\")'\nMeter()"
+    _, failure = build.execute(notebook_of(BROKEN_SHELL, "slider.value = 2", code), tmp_path)
     assert failure == ""
 
 
