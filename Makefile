@@ -4,10 +4,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: tutorial test lint lab figures bench results browser clean
+.PHONY: tutorial book test lint lab figures bench results browser clean
 
-tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave an HTML edition
+tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave the book
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
+
+book: $(INSTALLED)  ## the book again, executing only what has changed (SERLIB_PROFILE=full: from your corpora)
+	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py --changed
 
 test: $(INSTALLED) lint  ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
