@@ -201,15 +201,17 @@ def test_the_book_is_walked_through_with_the_keyboard(reading):
     reading.keyboard.press("Enter")
     reading.keyboard.press("Tab")
     assert reading.locator(":focus").inner_text() == "Start with notebook 01"
-    reading.keyboard.press("Enter")
+    with reading.expect_navigation():
+        reading.keyboard.press("Enter")
     titles = [reading.get_by_role("heading", level=1).inner_text()]
     while (following := reading.locator("a[rel=next]")).count():
         following.focus()
-        reading.keyboard.press("Enter")
-        reading.wait_for_url(lambda url, last=reading.url: url != last)
+        with reading.expect_navigation():
+            reading.keyboard.press("Enter")
         titles.append(reading.get_by_role("heading", level=1).inner_text())
     assert len(set(titles)) == len(list(NOTEBOOKS.glob("*.ipynb")))
-    reading.locator("a[rel=prev]").click()
+    with reading.expect_navigation():
+        reading.locator("a[rel=prev]").click()
     assert reading.get_by_role("heading", level=1).inner_text() == titles[-2]
 
 
