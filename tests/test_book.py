@@ -267,7 +267,7 @@ def test_text_of_the_book_can_be_read(scheme):
         assert contrast(colours[text], colours[ground]) >= AA, (text, ground)
     assert contrast(colours["ink"], colours["mark"]) >= AA
     used = set(re.findall(r"(?<![-\w])color: ([^;}]+)", CSS.replace("color-scheme", "")))
-    assert used == {f"var(--{name})" for name in texts} | {"var(--paper)"}
+    assert used == {f"var(--{name})" for name in texts} | {"var(--paper)", "inherit !important"}
     assert not re.search(r"opacity: 0?\.", CSS), "a text that is let through has another colour than it says"
 
 

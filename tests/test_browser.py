@@ -142,12 +142,15 @@ def test_a_corpus_is_chosen_and_the_figure_changes(page, lab):
 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
-    """The book of the notebooks as they are stored, without outputs: the folder."""
+    """The book of the notebooks as they are stored, with one output, coloured as Keras prints it: its folder."""
     spec = importlib.util.spec_from_file_location("build", NOTEBOOKS / "build.py")
     build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
     folder = tmp_path_factory.mktemp("book")
     done = [(path, nbformat.read(path, as_version=4)) for path in build.notebooks()]
+    printing = next(cell for cell in done[4][1].cells if cell.cell_type == "code")
+    coloured = "<pre><span style='color: #00d7ff'>(None, 50, 1)</span></pre>"
+    printing.outputs = [nbformat.v4.new_output("display_data", {"text/html": coloured})]
     build.write_book(folder, done, "tiny")
     return folder
 
