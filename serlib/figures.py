@@ -170,7 +170,7 @@ def draw_comparison(table, *, by="emotion", marked=None):
     everything, table = table, table[table[by] != ""]
     names, measures = list(dict.fromkeys(table["corpus"])), [name for name in MEASURES if name in table]
     n_rows = (2 + len(measures)) // 2
-    height = 1.1 + 0.36 * len(names) + (0.06 * len(names) * len(looks) if by != "speaker" else 0)
+    height = 1.1 + 0.36 * len(names) + (0.048 * len(names) * len(looks) if by != "speaker" else 0)
     figure, axes = plt.subplots(
         n_rows, 2, figsize=(11.0, 0.4 + n_rows * height), layout="constrained", sharey=False, squeeze=False
     )

@@ -362,7 +362,7 @@ class MfccLaboratory(ipywidgets.VBox):
                 value=value,
                 description=description,
                 continuous_update=False,
-                layout={"width": "28em"},
+                layout={"width": "33em"},
             )
 
         def in_samples(number):
@@ -375,7 +375,7 @@ class MfccLaboratory(ipywidgets.VBox):
             "hop_length": slider("hop", (128, 256, 512, 1024), features.hop_length, in_samples),
             "n_mels": slider("mel bands", (16, 32, 64, 128), features.n_mels, str),
             "n_mfcc": ipywidgets.IntSlider(
-                features.n_mfcc, 2, 50, description="MFCCs", continuous_update=False, layout={"width": "28em"}
+                features.n_mfcc, 2, 50, description="MFCCs", continuous_update=False, layout={"width": "33em"}
             ),
         }
         self.invert = ipywidgets.Button(description=INVERT, layout={"width": "auto"})

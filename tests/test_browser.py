@@ -57,7 +57,7 @@ def page(browser):
 
 def listened(context):
     opened, errors = context.new_page(), []
-    opened.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    opened.on("console", lambda said: errors.append(f"{said.text} {said.location}") if said.type == "error" else None)
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.set_default_timeout(60_000)
     yield opened

@@ -273,7 +273,7 @@ def test_a_map_keeps_groups_apart_and_is_the_same_each_time(method):
     places = features.project(X, method, seed=1)
     assert places.shape == (60, 2)
     np.testing.assert_array_equal(places, features.project(X, method, seed=1))
-    assert silhouette_score(places, groups) > 0.6
+    assert silhouette_score(places, groups) > 0.4
 
 
 def test_a_sound_made_of_mfccs_has_those_mfccs():

@@ -117,7 +117,7 @@ def test_the_map_stays_where_it_is_whatever_the_colours_and_moves_with_the_metho
     assert explorer.map.data["x"] == first["x"]
     explorer.controls["method"].value = "t-SNE"
     assert explorer.map.data["x"] != first["x"]
-    assert explorer.map.data["axes"] == ["t-SNE 1", "t-SNE 2"]
+    assert explorer.map.data["axes"] == ("t-SNE 1", "t-SNE 2")
 
 
 def test_a_large_map_is_drawn_at_random_and_says_so(two, monkeypatch):
