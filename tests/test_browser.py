@@ -87,6 +87,7 @@ def served(module, folder, address):
     env = os.environ | {
         "SERLIB_PROFILE": "tiny",
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),  # none that another server left open
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
         "TQDM_DISABLE": "1",
     }
