@@ -19,6 +19,8 @@ MAX_DURATION_S = 120.0  # the longest published utterance lasts 33.3 s
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 UNREAD_SUFFIXES = (".m4a", ".mp4", ".aac", ".amr", ".wma", ".webm", ".3gp")  # sound that is not read here
 FORMATS = "WAV, FLAC, OGG, MP3 or AIFF"
+PITCH_HZ = {"fmin": 60, "fmax": 600, "sr": 8000, "frame_length": 512, "hop_length": 160}  # voices; frames of 64 ms
+VOICED_DB = 25.0  # chosen by benchmarks/pitch.py, against librosa.pyin on EMODB
 
 
 @dataclass(frozen=True)
@@ -239,6 +241,36 @@ def level_db(signal):
     """Return the signal's root mean square in dB relative to full scale (-inf where it is silent)."""
     power = float(np.mean(np.square(signal, dtype=np.float64)))
     return 10 * math.log10(power) if power else -math.inf
+
+
+def pitch_hz(signal, sr):
+    """Estimate the median fundamental frequency of the voice, by YIN.
+
+    Quiet frames are left out, since they are mostly unvoiced: those more than `VOICED_DB` below the loudest.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (n_samples,)
+    sr : int, Hz
+
+    Returns
+    -------
+    float, Hz
+        NaN where the signal is silent.
+
+    References
+    ----------
+    A. de Cheveigné and H. Kawahara, "YIN, a fundamental frequency estimator for speech and music", JASA 111, 2002.
+    """
+    if level_db(signal) == -math.inf:
+        return math.nan
+    import librosa  # which loads numba when YIN is first needed
+
+    signal = resample(signal, sr, PITCH_HZ["sr"])
+    sizes = {name: PITCH_HZ[name] for name in ("frame_length", "hop_length")}
+    loudness = librosa.feature.rms(y=signal, **sizes)[0]
+    frames_hz = librosa.yin(signal, **PITCH_HZ)
+    return float(np.median(frames_hz[loudness > loudness.max() * 10 ** (-VOICED_DB / 20)]))
 
 
 def trim(signal, top_db, *, frame_length=2048, hop_length=512):

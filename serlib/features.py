@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,35 @@ def mel_db(signal, sr, *, features):
     ValueError
         If ``sr`` differs, or the signal is empty or not finite.
     """
+    bands = _sparse_bands(features.sr, features.n_fft, features.n_mels) @ _power(signal, sr, features).T
+    return _decibel(bands, features)
+
+
+def spectrogram_db(signal, sr, *, features):
+    """Compute the power spectrogram in dB, from which the mel bands are summed.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (n_samples,)
+    sr : int, Hz
+        Must equal ``features.sr``.
+    features : MfccFeatures
+
+    Returns
+    -------
+    ndarray of float32, shape (1 + n_fft // 2, n_frames), dB
+        Relative to a power of 1, at most ``top_db`` below the utterance's loudest value.
+
+    Raises
+    ------
+    ValueError
+        If ``sr`` differs, or the signal is empty or not finite.
+    """
+    return _decibel(_power(signal, sr, features).T, features)
+
+
+def _power(signal, sr, features):
+    """Compute the frames' power spectra: float32, shape (n_frames, 1 + n_fft // 2)."""
     if sr != features.sr:
         raise ValueError(
             f"the signal has {sr} Hz, the recipe {features.sr} Hz; load it with audio.load(path, {features.sr})"
@@ -109,9 +139,11 @@ def mel_db(signal, sr, *, features):
     strides = (features.hop_length * padded.itemsize, padded.itemsize)
     frames = np.lib.stride_tricks.as_strided(padded, shape, strides, writeable=False)
     spectrum = scipy.fft.rfft(frames * _window(features.win_length, features.n_fft), axis=1)
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    bands = _sparse_bands(features.sr, features.n_fft, features.n_mels) @ power.T
-    decibel = 10 * np.log10(np.maximum(bands, np.float32(features.amin)))
+    return np.square(spectrum.real) + np.square(spectrum.imag)
+
+
+def _decibel(power, features):
+    decibel = 10 * np.log10(np.maximum(power, np.float32(features.amin)))
     return np.maximum(decibel, decibel.max() - np.float32(features.top_db))
 
 
@@ -229,6 +261,48 @@ def extract(table, *, features, root=None, n_jobs=-1, verify=False, progress=Fal
     FileNotFoundError, ValueError
         If a recording is gone, cannot be read, or is not the one that was indexed.
     """
+    job = functools.partial(from_file, features=features)
+    made_by = _made_by(features=dataclasses.asdict(features), scipy=scipy.__version__)
+    how = {"root": root, "n_jobs": n_jobs, "verify": verify, "progress": progress}
+    vectors = _measured(table, job, made_by, desc="features", **how)
+    return np.array(vectors, np.float32).reshape(len(table), features.n_mfcc)
+
+
+def level_and_pitch(table, *, root=None, n_jobs=-1, progress=False):
+    """Measure how loud and how high every utterance of an index table is; what was measured before is cached.
+
+    Parameters
+    ----------
+    table : DataFrame
+        An index table of one corpus, or some of its rows.
+    root, n_jobs, progress
+        As `extract` takes them.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_utterances, 2)
+        Root mean square in dB relative to full scale (`audio.level_db`), and median fundamental frequency in Hz
+        (`audio.pitch_hz`, NaN where it is silent), in the order of the rows.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `extract` does.
+    """
+    made_by = _made_by(pitch=audio.PITCH_HZ, voiced_db=audio.VOICED_DB, librosa=metadata.version("librosa"))
+    how = {"root": root, "n_jobs": n_jobs, "progress": progress}
+    measured = _measured(table, _level_and_pitch, made_by, desc="level and pitch", **how)
+    return np.array(measured, np.float32).reshape(len(table), 2)
+
+
+def _level_and_pitch(source):
+    sr = audio.header(source).sample_rate_hz
+    signal = audio.load(source, sr)
+    return np.array([audio.level_db(signal), audio.pitch_hz(signal, sr)], np.float32)
+
+
+def _measured(table, job, made_by, *, desc, root, n_jobs, progress, verify=False):
+    """Return what `job` makes of each recording of a table, from the cache where it is known."""
     if root is None:
         from . import index  # and with it pandas, which prediction does without
 
@@ -236,14 +310,13 @@ def extract(table, *, features, root=None, n_jobs=-1, verify=False, progress=Fal
     root = Path(root)
     paths, wanted = table["path"].tolist(), table["content"].tolist()
     _refuse_changes(root, paths, wanted, cache.contents(root, paths, verify=verify, progress=progress))
-    made_by = _made_by(features)
     known = cache.vectors(made_by, wanted)
     unknown = {content: root / path for content, path in zip(wanted, paths, strict=True) if content not in known}
-    job = functools.partial(_compute, features=features)
-    for fresh in in_chunks(job, list(unknown.items()), n_jobs=n_jobs, desc="features", progress=progress):
+    job = functools.partial(_compute, job)
+    for fresh in in_chunks(job, list(unknown.items()), n_jobs=n_jobs, desc=desc, progress=progress):
         cache.store(made_by, fresh)  # what is done is done, whatever happens to the rest
         known |= fresh
-    return np.array([known[content] for content in wanted], np.float32).reshape(len(wanted), features.n_mfcc)
+    return [known[content] for content in wanted]
 
 
 def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):
@@ -280,6 +353,56 @@ def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):
             bar.update(len(done))
 
 
+def project(X, method, *, seed=settings.SEED):
+    """Lay vectors out in a plane, each coefficient standardised first, so that the level does not outshine the others.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n_utterances, n_mfcc)
+    method : str
+        ``PCA``: the two directions of greatest variance; distances mean the same everywhere. ``t-SNE``: neighbours
+        stay neighbours; distances between groups mean little.
+    seed : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n_utterances, 2)
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    methods = {
+        "PCA": PCA(2, random_state=seed),
+        "t-SNE": TSNE(2, perplexity=min(30, (len(X) - 1) / 3), init="pca", random_state=seed),
+    }
+    with threadpool_limits(1):  # t-SNE's threads wait for each other: on two processors, one is four times as quick
+        return methods[method].fit_transform(StandardScaler().fit_transform(X)).astype(np.float32)
+
+
+def invert(mfcc, *, features):
+    """Make a sound whose MFCCs are these, by librosa: bands by least squares, phases by Griffin and Lim's method.
+
+    Parameters
+    ----------
+    mfcc : ndarray, shape (n_mfcc, n_frames)
+    features : MfccFeatures
+        The settings that made them.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples,)
+        The same each time: the first phases are drawn with a fixed seed.
+    """
+    import librosa
+
+    sizes = {"n_fft": features.n_fft, "hop_length": features.hop_length, "win_length": features.win_length}
+    mel = librosa.feature.inverse.mfcc_to_mel(mfcc.astype(np.float32), n_mels=features.n_mels)
+    spectrogram = librosa.feature.inverse.mel_to_stft(mel, sr=features.sr, n_fft=features.n_fft)
+    return librosa.griffinlim(spectrogram, random_state=settings.SEED, **sizes)
+
+
 def standardise(X, speakers):
     """Give each speaker's vectors mean 0 and standard deviation 1, coefficient by coefficient; labels are not used.
 
@@ -311,13 +434,13 @@ def _refuse_changes(root, paths, wanted, found):
             raise ValueError(f"{root / path} {what}; index the corpus again")
 
 
-def _compute(chunk, features):
+def _compute(job, chunk):
     """Return {content: vector} of some recordings: a job of its own, wherever it is run."""
-    return {content: from_file(file, features=features) for content, file in chunk}
+    return {content: job(file) for content, file in chunk}
 
 
-def _made_by(features):
+def _made_by(**made_by):
     """Name everything that decides the numbers: settings, and the libraries that compute them."""
-    made_by = {"features": dataclasses.asdict(features), "numpy": np.__version__, "scipy": scipy.__version__}
-    made_by |= {"soxr": audio.soxr.__version__, "libsndfile": audio.soundfile.__libsndfile_version__}
+    made_by |= {"numpy": np.__version__, "soxr": audio.soxr.__version__}
+    made_by |= {"libsndfile": audio.soundfile.__libsndfile_version__}
     return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:16]

@@ -21,9 +21,12 @@ from .settings import SEED, replacing
 
 TRAIN, TEST, SHARED = "#4C78A8", "#F58518", "#B5536C"
 GENDER_COLOURS = {"female": "#7B5EA7", "male": "#3E8E7E"}
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<")  # as many as emotions; matplotlib's letters
+MEASURES = {"duration_s": "duration (s)", "level_db": "level (dB re full scale)", "pitch_hz": "pitch (median f0, Hz)"}
 ON_LINES = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # a number that a line would cross
 CHANCE = {"color": "0.25", "linestyle": "--", "linewidth": 1}
 HEARD = {"color": "0.1", "linestyle": "none", "marker": "D", "markersize": 6, "markerfacecolor": "white"}
+CHOSEN = {"color": "black", "marker": "D", "markersize": 9, "markerfacecolor": "#FFF200", "zorder": 9}
 PROTOCOL_COLOURS = {
     **{"random": SHARED, "sentences": "#CF9BA8", "speakers": TRAIN, "loso": "#54708C", "cross-corpus": "#8C8C8C"},
     **{"speakers-normalised": "#9DB7D5", "loso-normalised": "#A6B5C4"},
@@ -117,15 +120,48 @@ def draw_emotions(counts, *, ax=None):
     return ax
 
 
-def draw_comparison(table, *, by="emotion"):
-    """Draw corpora side by side: what they consist of, and how long their utterances last.
+def marks(values, by):
+    """Choose a colour and a marker for each emotion, gender or speaker, so that neither has to be told by colour alone.
+
+    Parameters
+    ----------
+    values : iterable of str
+        As in an index table; empty where nothing is published, which gets no mark.
+    by : str
+        ``emotion``, ``gender`` or ``speaker``.
+
+    Returns
+    -------
+    dict of str to (str, str)
+        (colour, matplotlib's letter of a marker), in the order of a legend. The same emotion and the same gender always
+        look the same; 72 speakers look different, then it starts again.
+
+    Examples
+    --------
+    >>> marks(["sadness", "anger", ""], "emotion")
+    {'anger': ('#D55E00', 'o'), 'sadness': ('#0072B2', '*')}
+    """
+    present = sorted(set(values) - {""})
+    if by == "speaker":
+        colours = [colour for emotion, colour in labels.COLOURS.items() if emotion != "neutral"]
+        return {name: (colours[k % len(colours)], MARKERS[k % len(MARKERS)]) for k, name in enumerate(present)}
+    colours = {"emotion": labels.COLOURS, "gender": GENDER_COLOURS}[by]
+    known = {name: (colour, marker) for (name, colour), marker in zip(colours.items(), MARKERS, strict=False)}
+    return {name: known[name] for name in known if name in present}
+
+
+def draw_comparison(table, *, by="emotion", marked=None):
+    """Draw corpora side by side: what they consist of, how long, how loud and how high their utterances are.
 
     Parameters
     ----------
     table : DataFrame
-        Index tables of any corpora, one below the other.
+        Index tables of any corpora, one below the other; the columns ``level_db`` and ``pitch_hz``, as
+        `features.level_and_pitch` measures them, are drawn where there are any.
     by : str
-        What the colours show: ``emotion`` or ``gender``.
+        What the colours show: ``emotion``, ``gender`` or ``speaker`` (whose medians are drawn instead of boxes).
+    marked : str, optional
+        An utterance whose values are marked.
 
     Returns
     -------
@@ -136,51 +172,78 @@ def draw_comparison(table, *, by="emotion"):
     ValueError
         If the corpora publish nothing of the kind.
     """
-    colours = {"emotion": labels.COLOURS, "gender": GENDER_COLOURS}[by]
-    table = table[table[by] != ""]
-    names, groups = list(dict.fromkeys(table["corpus"])), [group for group in colours if group in set(table[by])]
-    if not groups:
+    looks = marks(table[by], by)
+    if not looks:
         raise ValueError(f"no utterance has a published {by}; expected one at least. Choose another corpus")
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(11.0, 1.4 + 0.42 * len(names) + 0.06 * len(names) * len(groups)), layout="constrained"
+    everything, table = table, table[table[by] != ""]
+    names, measures = list(dict.fromkeys(table["corpus"])), [name for name in MEASURES if name in table]
+    n_rows = (2 + len(measures)) // 2
+    height = 1.1 + 0.36 * len(names) + (0.048 * len(names) * len(looks) if by != "speaker" else 0)
+    figure, axes = plt.subplots(
+        n_rows, 2, figsize=(11.0, 0.4 + n_rows * height), layout="constrained", sharey=False, squeeze=False
     )
-    counts = pd.crosstab(table["corpus"], table[by]).reindex(index=names, columns=groups, fill_value=0)
-    _stack_shares(counts, colours, left)
+    shares, *others = axes.ravel()
+    counts = pd.crosstab(table["corpus"], table[by]).reindex(index=names, columns=list(looks), fill_value=0)
+    _stack_shares(counts, {name: colour for name, (colour, _) in looks.items()}, shares, numbered=by != "speaker")
+    for ax, measure in zip(others, measures, strict=False):
+        draw_measure = _draw_medians if by == "speaker" else _draw_boxes
+        draw_measure(table, measure, by, names, looks, ax)
+        which = ", median of each speaker" if by == "speaker" else ""
+        ax.set(xlabel=MEASURES[measure] + which, ylabel="", yticks=range(len(names)), yticklabels=_corpus_ticks(names))
+        ax.set_ylim(len(names) - 0.5, -0.5)
+        for y in range(1, len(names)):
+            ax.axhline(y - 0.5, color="0.88", linewidth=0.8, zorder=0)
+        for row in everything[(everything["utterance"] == marked) & everything["corpus"].isin(names)].itertuples():
+            y, value = names.index(row.corpus), getattr(row, measure)
+            ax.vlines(value, y - 0.5, y + 0.5, color="black", linewidth=1.4, zorder=8)
+            ax.plot(value, y, **CHOSEN)
+        _despine(ax)
+    if by != "speaker":
+        handles = [mpl.patches.Patch(color=colour, label=name) for name, (colour, _) in looks.items()]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    return figure
+
+
+def _draw_boxes(table, measure, by, names, looks, ax):
     sns.boxplot(
         data=table,
-        x="duration_s",
+        x=measure,
         y="corpus",
         hue=by,
         order=names,
-        hue_order=groups,
-        palette=colours,
-        ax=right,
+        hue_order=list(looks),
+        palette={name: colour for name, (colour, _) in looks.items()},
+        ax=ax,
         fliersize=1.5,
         linewidth=0.8,
         saturation=1,
         legend=False,
     )
-    for ax in (left, right):
-        ax.set_ylim(len(names) - 0.5, -0.5)
-    for y in range(1, len(names)):
-        right.axhline(y - 0.5, color="0.88", linewidth=0.8, zorder=0)
-    right.set(xlabel="duration (s)", ylabel="", xlim=(0, None), yticks=[])
-    handles = [mpl.patches.Patch(color=colours[group], label=group) for group in groups]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
-    _despine(right)
-    return figure
 
 
-def _stack_shares(counts, colours, ax):
+def _draw_medians(table, measure, by, names, looks, ax):
+    """Draw the median of each speaker, one above the other in the corpus's row."""
+    medians = table.groupby(["corpus", by])[measure].median()
+    for y, name in enumerate(names):
+        own = medians[name]
+        heights = y + np.linspace(-0.32, 0.32, len(own)) if len(own) > 1 else [y]
+        for (speaker, median), height in zip(own.items(), heights, strict=True):
+            colour, marker = looks[speaker]
+            ax.plot(median, height, marker, color=colour, markersize=7, markeredgecolor="white", markeredgewidth=0.4)
+
+
+def _stack_shares(counts, colours, ax, *, numbered=True):
     """Draw a stacked bar per corpus: each column's share of the row, its count as a number."""
     share = counts.div(counts.sum(axis=1), axis=0)
     left = np.zeros(len(counts))
     for name in counts.columns:
-        bars = ax.barh(_corpus_ticks(counts.index), share[name], left=left, color=colours[name], label=name)
-        texts = [str(n) if s > 0.045 else "" for n, s in zip(counts[name], share[name], strict=True)]
+        look = {"color": colours[name], "edgecolor": "white", "linewidth": 0 if numbered else 0.6}
+        bars = ax.barh(_corpus_ticks(counts.index), share[name], left=left, label=name, **look)
+        texts = [str(n) if numbered and s > 0.045 else "" for n, s in zip(counts[name], share[name], strict=True)]
         ax.bar_label(bars, texts, label_type="center", color=_ink(colours[name]), fontsize=8)
         left += share[name].to_numpy()
-    ax.set(xlim=(0, 1), xlabel="share of the corpus (numbers: utterances)")
+    numbers = "numbers: utterances" if numbered else "a part per speaker"
+    ax.set(xlim=(0, 1), xlabel=f"share of the corpus ({numbers})")
     ax.xaxis.set_major_formatter(mpl.ticker.PercentFormatter(1))
     ax.invert_yaxis()
     _despine(ax)
@@ -300,12 +363,13 @@ def draw_mfcc(mfcc, *, features, ax=None, limits=None):
     return ax
 
 
-def draw_steps(signal, mel_db, mfcc, *, features):
-    """Draw how a signal becomes MFCCs: waveform, mel spectrogram, MFCCs, one above the other.
+def draw_steps(signal, spectrogram_db, mel_db, mfcc, *, features):
+    """Draw how a signal becomes MFCCs: waveform, spectrogram, mel spectrogram, MFCCs and, beside them, their mean.
 
     Parameters
     ----------
     signal : ndarray of float32, shape (n_samples,)
+    spectrogram_db : ndarray, shape (1 + n_fft // 2, n_frames), dB
     mel_db : ndarray, shape (n_mels, n_frames), dB
     mfcc : ndarray, shape (n_mfcc, n_frames)
     features : MfccFeatures
@@ -315,23 +379,93 @@ def draw_steps(signal, mel_db, mfcc, *, features):
     -------
     matplotlib.figure.Figure
     """
-    figure, axes = plt.subplots(
-        3, 1, figsize=(7.6, 6.4), layout="constrained", sharex=True, height_ratios=(1, 1.7, 1.7)
-    )
-    draw_waveform(signal, features.sr, ax=axes[0])
-    timing = {"sr": features.sr, "hop_length": features.hop_length, "n_fft": features.n_fft, "x_axis": "time"}
-    image = librosa.display.specshow(mel_db, ax=axes[1], cmap="magma", **timing)
-    figure.colorbar(image, ax=axes[1], pad=0.01)
-    draw_mfcc(mfcc, features=features, ax=axes[2])
-    axes[1].yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=6))
-    axes[1].set_ylabel("mel band")
-    n_frames = f"{mfcc.shape[1]} frames, one every {1000 * features.hop_length / features.sr:.0f} ms"
-    axes[1].set_title(f"{len(mel_db)} mel bands (dB), {n_frames}", fontsize=9)
-    axes[2].set_title(f"{len(mfcc)} MFCCs of the same frames", fontsize=9)
-    for ax in axes[:2]:
-        ax.set_xlabel("")
-    axes[2].set_xlim(0, len(signal) / features.sr)
-    return figure
+    steps = Steps()
+    steps.show(signal, spectrogram_db, mel_db, mfcc, features=features)
+    return steps.figure
+
+
+class Steps:
+    """The figure of `draw_steps`, kept alive: what it shows is exchanged, which takes far less than a new figure.
+
+    Attributes
+    ----------
+    figure : matplotlib.figure.Figure
+    """
+
+    def __init__(self):
+        self.figure = plt.figure(figsize=(9.6, 8.2))
+        rows, columns = (1, 1.6, 1.6, 1.9), (1, 0.26)
+        edges = {"left": 0.07, "right": 0.985, "top": 0.965, "bottom": 0.06, "hspace": 0.38, "wspace": 0.04}
+        grid = self.figure.add_gridspec(4, 2, height_ratios=rows, width_ratios=columns, **edges)
+        self._axes = [self.figure.add_subplot(grid[0, 0])]
+        self._axes += [self.figure.add_subplot(grid[row, 0], sharex=self._axes[0]) for row in range(1, 4)]
+        self._mean_ax = self.figure.add_subplot(grid[3, 1], sharey=self._axes[3])
+        (self._wave,) = self._axes[0].plot([], [], color="0.3", linewidth=0.5)
+        look = {"aspect": "auto", "origin": "lower", "interpolation": "nearest"}
+        blank = np.zeros((1, 1))
+        self._images = [
+            ax.imshow(blank, cmap=cmap, **look)
+            for ax, cmap in zip(self._axes[1:], ("magma", "magma", "RdBu_r"), strict=True)
+        ]
+        (self._mean,) = self._mean_ax.plot([], [], color="0.2", linewidth=1, marker=".", markersize=4)
+        self._mean_ax.axvline(0, color="0.8", linewidth=1, zorder=0)
+        for ax, label in zip(self._axes, ("amplitude", "kHz", "mel band", "coefficient"), strict=True):
+            ax.set_ylabel(label)
+            ax.tick_params(labelbottom=ax is self._axes[3])
+        for ax in self._axes[1:]:
+            ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(integer=True, nbins=6))
+        _seconds(self._axes[3])
+        self._mean_ax.tick_params(labelleft=False)
+        for ax in (self._axes[0], self._mean_ax):
+            _despine(ax)
+        for image, row in zip(self._images, (1, 2), strict=False):
+            self._bar(image, grid[row, 1], "dB")
+        self._titles = [ax.set_title("", fontsize=9, loc="left") for ax in self._axes]
+        self._mean_ax.set_title("mean over time", fontsize=9, loc="left")
+
+    def _bar(self, image, place, label):
+        beside = self.figure.add_subplot(place)
+        beside.axis("off")
+        self.figure.colorbar(image, cax=beside.inset_axes([0.02, 0, 0.08, 1]), label=label)
+
+    def show(self, signal, spectrogram_db, mel_db, mfcc, *, features):
+        """Exchange what the figure shows; the arguments are those of `draw_steps`."""
+        duration_s, n_frames = len(signal) / features.sr, mfcc.shape[1]
+        self._wave.set_data(*_envelope(signal, features.sr))
+        loudest = float(np.abs(signal).max()) or 1.0
+        self._axes[0].set(xlim=(0, duration_s), ylim=(-loudest, loudest))
+        half_s = features.hop_length / features.sr / 2
+        tops = (features.sr / 2000, len(mel_db), len(mfcc) - 0.5)
+        bottoms = (0, 0, -0.5)
+        limit = float(np.percentile(np.abs(mfcc[1:]), 98)) or 1.0
+        ranges = [(matrix.min(), matrix.max()) for matrix in (spectrogram_db, mel_db)] + [(-limit, limit)]
+        for image, matrix, low, high, clim in zip(
+            self._images, (spectrogram_db, mel_db, mfcc), bottoms, tops, ranges, strict=True
+        ):
+            image.set_data(matrix)
+            image.set_extent((-half_s, (2 * n_frames - 1) * half_s, low, high))
+            image.set_clim(*clim)
+            image.axes.set_xlim(0, duration_s)
+        mean = mfcc.mean(axis=1)
+        self._mean.set_data(mean, np.arange(len(mean)))
+        self._mean_ax.set_xlim(-1.15 * np.abs(mean[1:]).max(), 1.15 * np.abs(mean[1:]).max())
+        window, hop = (1000 * size / features.sr for size in (features.win_length, features.hop_length))
+        says = (
+            f"{len(signal):,} samples",
+            f"{n_frames} spectra of {len(spectrogram_db)} frequencies, window {window:.0f} ms, hop {hop:.0f} ms",
+            f"{len(mel_db)} mel bands of the same frames",
+            f"{len(mfcc)} MFCCs of the same frames (the first is the level, and off the scale)",
+        )
+        for title, text in zip(self._titles, says, strict=True):
+            title.set_text(text)
+
+
+def _envelope(signal, sr, n_points=1500):
+    """Return (times, values) of a line that looks like the signal: lowest and highest sample of each stretch."""
+    step = max(1, len(signal) // n_points)
+    stretches = signal[: len(signal) // step * step].reshape(-1, step)
+    values = np.stack([stretches.min(axis=1), stretches.max(axis=1)], axis=1).ravel()
+    return np.repeat(np.arange(len(stretches)) * step / sr, 2), values
 
 
 def draw_mel_bands(bands, *, features, ax=None):

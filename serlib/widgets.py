@@ -5,14 +5,19 @@ the data, so that what is missing cannot be chosen. A callback has no caller tha
 the traceback in place of the picture, in a block of the class `ERROR` that headless runs look for.
 """
 
+import contextlib
 import dataclasses
 import functools
 import html
 import io
 import traceback
+from pathlib import Path
 
+import anywidget
 import ipywidgets
+import numpy as np
 import pandas as pd
+import traitlets
 from matplotlib import pyplot as plt
 
 from . import audio, corpora, figures, index, labels, model, settings
@@ -22,6 +27,13 @@ from . import split as splitting
 ERROR = "serlib-error"
 MAX_UPLOAD_BYTES = 8_000_000  # a minute and a half of 16-bit mono at 44.1 kHz; servers drop messages above 10 MB
 PLAYED_HZ = 16000
+N_MEASURED = 600  # utterances of a corpus whose level and pitch are measured
+N_MAPPED = 1200  # utterances on a map
+AXES = {"PCA": ("first principal component", "second principal component"), "t-SNE": ("t-SNE 1", "t-SNE 2")}
+NO_POINTS = {name: [] for name in ("x", "y", "utterance", "text", "group", "corpus", "groups", "corpora")}
+NO_POINTS |= {"by": "", "title": "", "axes": ["", ""]}
+INVERT = "Hear what the MFCCs keep"
+STATIC = Path(__file__).parent / "static"
 
 PROTOCOL_NAMES = {
     "random": "random utterances (speaker-dependent)",
@@ -79,61 +91,364 @@ class Shell(ipywidgets.VBox):
             part.layout.display = "" if part.value else "none"
 
     def _redraw(self, _change):
-        try:
-            self._show()
-        except Exception:
-            self._show_picture(b"")
-            self.message.value = f'<pre class="{ERROR}">{html.escape(traceback.format_exc())}</pre>'
+        with _errors_in(self.message):
+            return self._show()
+        self._show_picture(b"")
+
+
+@contextlib.contextmanager
+def _errors_in(message):
+    """Show the traceback of an error in an HTML widget, and go on after the block."""
+    try:
+        yield
+    except Exception:
+        message.value = f'<pre class="{ERROR}">{html.escape(traceback.format_exc())}</pre>'
+
+
+class Picture(anywidget.AnyWidget):
+    """A picture with alt text.
+
+    Attributes
+    ----------
+    png : bytes
+        Nothing is shown where there are none.
+    alt : str
+    """
+
+    _esm, _css = STATIC / "picture.js", STATIC / "picture.css"
+    png = traitlets.Bytes().tag(sync=True)
+    alt = traitlets.Unicode().tag(sync=True)
+
+    def show(self, png, alt=""):
+        """Exchange picture and alt text at once."""
+        with self.hold_sync():
+            self.png, self.alt = png, alt
+
+
+def _row(*controls):
+    """Put controls side by side, as far as there is room, with their whole descriptions."""
+    for control in controls:
+        control.style.description_width = "initial"
+    return ipywidgets.HBox(controls, layout={"flex_flow": "row wrap", "grid_gap": "4px 20px"})
 
 
 def _png(figure):
     """Render a figure, and let go of it: pyplot would show it a second time."""
-    file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100)
+    png = _rendered(figure)
     plt.close(figure)
+    return png
+
+
+def _rendered(figure):
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100, pil_kwargs={"compress_level": 1})  # the quickest; a tenth larger
     return file.getvalue()
 
 
 def _played(source):
     """Return a recording as the bytes of a WAV file, as loud as can be."""
-    signal = audio.load(source, PLAYED_HZ)
-    return audio.wav_bytes(signal / (float(abs(signal).max()) or 1.0), PLAYED_HZ)
+    return _wav(audio.load(source, PLAYED_HZ), PLAYED_HZ)
+
+
+def _wav(signal, sr):
+    return audio.wav_bytes(signal / (float(abs(signal).max()) or 1.0), sr)
 
 
 def _player():
     return ipywidgets.Audio(value=b"", format="wav", autoplay=False, loop=False)
 
 
-def compare_corpora(tables):
-    """Compare corpora side by side.
+class Map(anywidget.AnyWidget):
+    """Utterances as points in a plane, told apart by colour and shape; a chosen one is heard and shown beside them.
+
+    Attributes
+    ----------
+    data : dict
+        ``x``, ``y``, ``utterance``, ``text`` (what is read when pointed at), ``group`` and ``corpus`` (numbers) of each
+        point; ``groups`` (``name``, ``colour``, ``marker``), ``corpora`` (names), ``by``, ``title``, ``axes``.
+    chosen : str
+        The utterance that was chosen.
+    answer : dict
+        What is heard and shown of it: ``utterance``, ``caption``, ``wav``, ``png``, ``alt``; empty at first.
+    """
+
+    _esm, _css = STATIC / "map.js", STATIC / "map.css"
+    data = traitlets.Dict().tag(sync=True)
+    chosen = traitlets.Unicode().tag(sync=True)
+    answer = traitlets.Dict().tag(sync=True)
+
+
+class CorpusExplorer(ipywidgets.VBox):
+    """What `explore_corpora` returns.
+
+    Attributes
+    ----------
+    controls : dict of str to Widget
+        A checkbox per corpus id; ``by`` and ``method``.
+    message : ipywidgets.HTML
+    picture : Picture
+    map : Map
+    """
+
+    def __init__(self, tables, *, features):
+        self._tables, self._features = tables, features
+        self._placed = functools.lru_cache(maxsize=64)(self._place)
+        self._measured = functools.cache(self._measure)
+        boxes = {
+            name: ipywidgets.Checkbox(True, description=f"{corpora.short_title(name)} ({len(table):,})", indent=False)
+            for name, table in tables.items()
+        }
+        self.controls = boxes | {
+            "by": ipywidgets.ToggleButtons(options=["emotion", "gender", "speaker"], description="colour by"),
+            "method": ipywidgets.ToggleButtons(options=list(AXES), description="map of the mean MFCCs by"),
+        }
+        for box in boxes.values():
+            box.layout.width = "auto"
+        for name in ("by", "method"):
+            self.controls[name].layout.width, self.controls[name].style.button_width = "max-content", "auto"
+        self.message, self.picture, self.map = ipywidgets.HTML(), Picture(), Map()
+        title = ipywidgets.Label("corpora (utterances)")
+        rows = [_row(title, *boxes.values()), _row(self.controls["by"]), self.message, self.picture]
+        super().__init__([*rows, _row(self.controls["method"]), self.map])
+        self._show()
+        for name, control in self.controls.items():
+            control.observe(self._redraw_map if name == "method" else self._redraw, names="value")
+        self.map.observe(self._redraw_chosen, names="chosen")
+
+    def _names(self):
+        return tuple(name for name in self._tables if self.controls[name].value)
+
+    def _measure(self, name):
+        """Return a corpus's table in random order, and the mean MFCCs of its first `N_MEASURED` rows."""
+        table = self._tables[name].sample(frac=1, random_state=settings.SEED)
+        some = table[:N_MEASURED]
+        table.loc[some.index, ["level_db", "pitch_hz"]] = mfccs.level_and_pitch(some)
+        return table, mfccs.extract(some, features=self._features)
+
+    def _together(self, names):
+        return pd.concat([self._measured(name)[0] for name in names], ignore_index=True)
+
+    def _place(self, names, method):
+        """Return the rows that are on the map, and where each lies."""
+        n_all = sum(len(self._measured(name)[1]) for name in names)
+        most = None if n_all <= N_MAPPED else N_MAPPED // len(names)
+        vectors = [self._measured(name)[1][:most] for name in names]
+        rows = [self._measured(name)[0][: len(own)] for name, own in zip(names, vectors, strict=True)]
+        return pd.concat(rows, ignore_index=True), mfccs.project(np.concatenate(vectors), method)
+
+    def _redraw(self, _change):
+        with _errors_in(self.message):
+            return self._show()
+        self.picture.show(b"")
+
+    def _redraw_map(self, _change):
+        with _errors_in(self.message):
+            self._show_map()
+
+    def _redraw_chosen(self, _change):
+        with _errors_in(self.message):
+            self._show_chosen()
+            return self._show_comparison()
+        self.map.answer = {}
+
+    def _show(self):
+        self._show_comparison()
+        self._show_map()
+
+    def _show_comparison(self):
+        names, by = self._names(), self.controls["by"].value
+        self.message.value = "" if names else "No corpus is chosen; choose one or more."
+        if not names:
+            return self.picture.show(b"")
+        table = self._together(names)
+        if not table[by].any():
+            self.message.value = f"No {by} is published of what is chosen; choose another corpus or another colouring."
+            return self.picture.show(b"")
+        figure = figures.draw_comparison(table, by=by, marked=self.map.chosen)
+        chosen = ", ".join(map(corpora.short_title, names))
+        self.picture.show(_png(figure), f"Four charts of {chosen}: shares, durations, levels and pitch by {by}.")
+
+    def _show_map(self):
+        names, by, method = self._names(), self.controls["by"].value, self.controls["method"].value
+        if sum(len(self._tables[name]) for name in names) < 3:  # no plane
+            self.map.data = NO_POINTS
+            return
+        before, self.message.value = self.message.value, f"{method} is at work …"
+        table, places = self._placed(names, method)
+        self.message.value = before
+        looks = figures.marks(table[by], by) | ({"": ("#8A8A8A", "o")} if "" in set(table[by]) else {})
+        n_all, order = sum(len(self._tables[name]) for name in names), list(looks)
+        drawn = "" if n_all == len(table) else f" of {n_all:,}, drawn at random"
+        self.map.data = {
+            **{"x": places[:, 0].tolist(), "y": places[:, 1].tolist(), "utterance": table["utterance"].tolist()},
+            "text": [f"{row.utterance.split('/')[1]}: {_who(row)}" for row in table.itertuples()],
+            "group": [order.index(value) for value in table[by]],
+            "corpus": [names.index(name) for name in table["corpus"]],
+            "groups": [
+                {"name": name or "not published", "colour": colour, "marker": marker}
+                for name, (colour, marker) in looks.items()
+            ],
+            "corpora": [corpora.short_title(name) for name in names],
+            "by": by,
+            "title": f"{method} of {self._features.n_mfcc} mean MFCCs: {len(table):,} utterances{drawn}",
+            "axes": AXES[method],
+        }
+
+    def _show_chosen(self):
+        corpus = self.map.chosen.split("/")[0]
+        table = self._measured(corpus)[0]
+        (row,) = table[table["utterance"] == self.map.chosen].itertuples()
+        file = index.root_of(table) / row.path
+        signal = audio.load(file, self._features.sr)
+        mfcc = mfccs.mfcc(signal, self._features.sr, features=self._features)
+        values = f"{row.duration_s:.1f} s, {row.level_db:.0f} dB, {row.pitch_hz:.0f} Hz".replace("-", "−")
+        self.map.answer = {
+            "utterance": row.utterance,
+            "caption": f"{row.utterance}: {_who(row)}; {values}",
+            "wav": _played(file),
+            "png": _png(figures.draw_emotions_as_mfcc([(row.emotion, signal, mfcc)], features=self._features)),
+            "alt": f"Waveform and MFCCs over time of {row.utterance}.",
+        }
+
+
+def _who(row):
+    """Say in words which emotion is acted in an utterance, and by whom."""
+    speaker = row.speaker.split("/")[-1]
+    return f"{row.emotion}, speaker {speaker}" + (f" ({row.gender})" if row.gender else "")
+
+
+def explore_corpora(tables, *, features=None):
+    """Compare corpora side by side, and walk over a map of their utterances.
+
+    Above, what the corpora consist of, and how long, how loud and how high their utterances are; below, the plane into
+    which PCA or t-SNE lays their mean MFCCs. An utterance that is chosen on the map is played, drawn, and marked above.
+    Level, pitch and MFCCs are those of at most `N_MEASURED` utterances of a corpus, drawn at random; if they are more
+    than `N_MAPPED` in all, the map shows so many, with the same limit for each corpus. All that is computed is cached.
 
     Parameters
     ----------
     tables : dict of str to DataFrame
         Index tables by corpus id.
+    features : MfccFeatures, optional
+        How the MFCCs are made; by default as in the recipe ``paper``.
 
     Returns
     -------
-    Shell
+    CorpusExplorer
     """
-    names = [(f"{corpora.short_title(name)}: {len(table):,} utterances", name) for name, table in tables.items()]
-    controls = {
-        "names": ipywidgets.SelectMultiple(
-            options=names, value=tuple(tables), rows=len(names), description="corpora (Ctrl or ⌘: several)"
-        ),
-        "by": ipywidgets.ToggleButtons(options=["emotion", "gender"], description="colour by"),
-    }
+    return CorpusExplorer(tables, features=features or settings.recipe("paper").features)
 
-    def draw(names, by):
-        if not names:
-            return None, "No corpus is chosen; choose one or more."
-        return figures.draw_comparison(pd.concat([tables[name] for name in names], ignore_index=True), by=by), ""
 
-    return Shell(draw, controls)
+class MfccLaboratory(ipywidgets.VBox):
+    """What `explore_mfcc` returns.
+
+    Attributes
+    ----------
+    controls : dict of str to Widget
+        ``recording``, ``win_length``, ``hop_length``, ``n_mels``, ``n_mfcc``.
+    invert : ipywidgets.Button
+    player : ipywidgets.Audio
+        Of the recording.
+    inverted : ipywidgets.Audio or None
+        Of what its MFCCs keep; None until it is asked for, and after each change.
+    message : ipywidgets.HTML
+    picture : Picture
+    """
+
+    def __init__(self, recordings, *, features):
+        def slider(description, numbers, value, unit):
+            return ipywidgets.SelectionSlider(
+                options=[(unit(number), number) for number in numbers],
+                value=value,
+                description=description,
+                continuous_update=False,
+                layout={"width": "33em"},
+            )
+
+        def in_samples(number):
+            return f"{number} samples ({1000 * number / features.sr:.0f} ms)"
+
+        self._first, self._shown = features, None
+        self.controls = {
+            "recording": ipywidgets.Dropdown(options=list(recordings.items()), description="recording"),
+            "win_length": slider("window", (256, 512, 1024, 2048), features.win_length, in_samples),
+            "hop_length": slider("hop", (128, 256, 512, 1024), features.hop_length, in_samples),
+            "n_mels": slider("mel bands", (16, 32, 64, 128), features.n_mels, str),
+            "n_mfcc": ipywidgets.IntSlider(
+                features.n_mfcc, 2, 50, description="MFCCs", continuous_update=False, layout={"width": "33em"}
+            ),
+        }
+        self.invert = ipywidgets.Button(description=INVERT, layout={"width": "auto"})
+        self.player, self.inverted = _player(), None
+        self.message, self.picture, self._steps = ipywidgets.HTML(), Picture(), figures.Steps()
+        plt.close(self._steps.figure)  # it is rendered here; pyplot would show it a second time
+        recording, *sliders = self.controls.values()
+        self._heard = ipywidgets.HBox(layout={"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 12px"})
+        super().__init__([_row(recording), self._heard, _row(*sliders), self.message, self.picture])
+        for control in sliders:
+            control.style.description_width = "5.5em"
+        self._show_recording()
+        self._show()
+        self.controls["n_mels"].observe(self._limit_mfccs, names="value")
+        recording.observe(self._change_recording, names="value")
+        for control in self.controls.values():
+            control.observe(self._redraw, names="value")
+        self.invert.on_click(self._hear)
+
+    def _limit_mfccs(self, change):
+        self.controls["n_mfcc"].max = min(50, change["new"])
+
+    def _change_recording(self, _change):
+        with _errors_in(self.message):
+            self._show_recording()
+
+    def _redraw(self, _change):
+        with _errors_in(self.message):
+            return self._show()
+        self.picture.show(b"")
+
+    def _hear(self, _button):
+        self.invert.disabled, self.invert.description = True, "Making a sound of them …"
+        with _errors_in(self.message):
+            self._show_inverted()
+        self.invert.disabled, self.invert.description = False, INVERT
+
+    def _show_recording(self):
+        recording = self.controls["recording"].value
+        self._signal = audio.load(recording, self._first.sr)
+        self.player.value = _played(recording)
+
+    def _features(self):
+        sizes = {name: control.value for name, control in self.controls.items() if name != "recording"}
+        return settings.MfccFeatures(self._first.sr, n_fft=sizes["win_length"], **sizes)
+
+    def _show(self):
+        changed = self._features()
+        wanted = self.controls["recording"].value, changed
+        if wanted == self._shown:
+            return
+        self.message.value = ""
+        self._offer(None)
+        about = self._signal, self._first.sr
+        spectrogram, mel = (make(*about, features=changed) for make in (mfccs.spectrogram_db, mfccs.mel_db))
+        self._mfcc = mfccs.mfcc(*about, features=changed)
+        self._steps.show(self._signal, spectrogram, mel, self._mfcc, features=changed)
+        alt = f"Waveform, spectrogram, {changed.n_mels} mel bands, {changed.n_mfcc} MFCCs over time, and their means."
+        self.picture.show(_rendered(self._steps.figure), alt)
+        self._shown = wanted
+
+    def _show_inverted(self):
+        signal = mfccs.invert(self._mfcc, features=self._features())
+        self._offer(ipywidgets.Audio(value=_wav(signal, self._first.sr), format="wav", autoplay=True, loop=False))
+
+    def _offer(self, inverted):
+        """Put a sound beside the recording's, or take it away."""
+        self.inverted = inverted
+        self._heard.children = [self.player, self.invert, *([inverted] if inverted else [])]
 
 
 def explore_mfcc(recordings, *, features):
-    """Change how MFCCs are made, and see what becomes of them.
+    """Change how MFCCs are made, see what becomes of them, and hear what they keep.
 
     Parameters
     ----------
@@ -144,43 +459,9 @@ def explore_mfcc(recordings, *, features):
 
     Returns
     -------
-    Shell
+    MfccLaboratory
     """
-
-    def slider(description, numbers, value, unit):
-        options = [(unit(number), number) for number in numbers]
-        return ipywidgets.SelectionSlider(
-            options=options, value=value, description=description, continuous_update=False
-        )
-
-    def in_samples(number):
-        return f"{number} samples ({1000 * number / features.sr:.0f} ms)"
-
-    controls = {
-        "recording": ipywidgets.Dropdown(options=list(recordings.items()), description="recording"),
-        "win_length": slider("window", (256, 512, 1024, 2048), features.win_length, in_samples),
-        "hop_length": slider("hop", (128, 256, 512, 1024), features.hop_length, in_samples),
-        "n_mels": slider("mel bands", (16, 32, 64, 128), features.n_mels, str),
-        "n_mfcc": ipywidgets.IntSlider(features.n_mfcc, 2, 50, description="MFCCs", continuous_update=False),
-    }
-
-    def limit_mfcc(change):
-        controls["n_mfcc"].max = min(50, change["new"])
-
-    controls["n_mels"].observe(limit_mfcc, names="value")
-
-    def draw(recording, win_length, **sizes):
-        changed = settings.MfccFeatures(features.sr, win_length=win_length, n_fft=win_length, **sizes)
-        return figures.draw_steps(*_steps(recording, changed), features=changed), ""
-
-    return Shell(draw, controls)
-
-
-@functools.lru_cache(maxsize=64)
-def _steps(recording, features):
-    signal = audio.load(recording, features.sr)
-    decibel = mfccs.mel_db(signal, features.sr, features=features)
-    return signal, decibel, mfccs.mfcc(signal, features.sr, features=features)
+    return MfccLaboratory(recordings, features=features)
 
 
 def play_with_split(table):

@@ -161,3 +161,31 @@ def test_odd_files_from_peoples_copies_load_or_are_refused_in_a_line():
         "text-in-wav",
         "zero-byte",
     }
+
+
+def tone(hz, *, sr=16000, duration_s=1.0, amplitude=0.5):
+    return (amplitude * np.sin(2 * np.pi * hz * np.arange(int(sr * duration_s)) / sr)).astype(np.float32)
+
+
+@pytest.mark.parametrize("hz", [80, 123.4, 220, 440])
+@pytest.mark.parametrize("sr", [16000, 44100])
+def test_the_pitch_of_a_tone_is_its_frequency(hz, sr):
+    assert audio.pitch_hz(tone(hz, sr=sr), sr) == pytest.approx(hz, rel=0.01)
+
+
+def test_the_pitch_of_a_voice_is_its_fundamental_even_where_that_is_missing():
+    overtones = sum(tone(150 * k, amplitude=0.1) for k in (2, 3, 4, 5))
+    assert audio.pitch_hz(overtones, 16000) == pytest.approx(150, rel=0.02)
+
+
+def test_quiet_noise_around_the_voice_does_not_move_its_pitch():
+    noise = np.random.default_rng(0).normal(0, 0.002, 48000).astype(np.float32)
+    assert audio.pitch_hz(np.concatenate([noise, tone(200), noise]), 16000) == pytest.approx(200, rel=0.02)
+
+
+def test_silence_has_no_pitch():
+    assert np.isnan(audio.pitch_hz(np.zeros(8000, np.float32), 16000))
+
+
+def test_a_tone_is_three_db_quieter_than_its_peak():
+    assert audio.level_db(tone(200, amplitude=0.1)) == pytest.approx(-20 - 3.01, abs=0.01)

@@ -222,11 +222,11 @@ def test_a_widget_is_shown_as_it_stood():
         "other": {"state": {"_model_name": "HTMLModel", "value": "of another widget"}},
     }
     shown = v4.new_output("display_data", {build.VIEW: {"model_id": "all"}})
-    notebook = notebook_of(v4.new_code_cell("widgets.compare_corpora(tables)", outputs=[shown], id="one"))
+    notebook = notebook_of(v4.new_code_cell("widgets.explore_corpora(tables)", outputs=[shown], id="one"))
     notebook.metadata["widgets"] = {build.STATE: {"state": states}}
     body = build.notebook_page(Path("01_test.ipynb"), notebook, "tiny").body
     (image,) = build.Reader(body).images
-    assert image["alt"] == "Compare corpora side by side. Shown with colour by: gender; MFCCs: 13."
+    assert image["alt"] == "Compare corpora side by side, and walk over a map of their utterances. Shown with colour by: gender; MFCCs: 13."
     assert image["src"].endswith(DOT)
     assert "<dt>colour by</dt><dd>gender</dd>" in body
     assert "a &lt; b" in body

@@ -7,6 +7,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -58,7 +59,7 @@ def page(browser):
 
 def listened(context):
     opened, errors = context.new_page(), []
-    opened.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+    opened.on("console", lambda said: errors.append(f"{said.text} {said.location}") if said.type == "error" else None)
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.set_default_timeout(60_000)
     yield opened
@@ -88,6 +89,7 @@ def served(module, folder, address):
     env = os.environ | {
         "SERLIB_PROFILE": "tiny",
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),  # none that another server left open
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
         "TQDM_DISABLE": "1",
     }
@@ -128,16 +130,117 @@ def changed(image, before):
     image.page.wait_for_function("([img, before]) => img.src !== before", arg=[image.element_handle(), before])
 
 
-def test_a_corpus_is_chosen_and_the_figure_changes(page, lab):
+def choose_theme(page, theme):
+    """Change JupyterLab's theme, as its users do."""
+    page.get_by_role("menuitem", name="Settings", exact=True).click()
+    page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).click()
+    page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{theme}$")).click()
+    page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=theme)
+
+
+def moved(page, locator, attribute, before):
+    """Wait until an element's attribute is another than it was."""
+    page.wait_for_function(
+        "([element, name, before]) => (element[name] ?? '') !== before",
+        arg=[locator.element_handle(), attribute, before],
+    )
+
+
+def test_corpora_are_explored_by_mouse_and_keyboard_in_both_themes(page, lab):
+    page.set_viewport_size({"width": 1280, "height": 2400})
     run_all(page, lab("01_corpus_overview"))
     widget = page.locator(".jp-OutputArea-output .widget-vbox", has_text="colour by").first
+    chart, chosen = widget.locator(".serlib-picture img"), widget.locator(".serlib-map .details")
+    plot, title = widget.locator(".serlib-map .chart svg"), widget.locator(".serlib-map .title")
+    page.wait_for_function("document.querySelectorAll('.serlib-map .chart .mark').length > 100")
     widget.scroll_into_view_if_needed()
-    shot(page, "01-corpora")
-    image = widget.locator("img").first
-    before = image.get_attribute("src")
-    widget.locator("select option").first.click()
-    changed(image, before)
-    shot(page, "01-one-corpus")
+    shot(widget, "01-explorer")
+
+    before = chart.get_attribute("src")
+    for box in widget.locator("input[type=checkbox]").all()[2:]:
+        box.uncheck()
+    changed(chart, before)
+    page.wait_for_function(
+        "document.querySelectorAll('.serlib-map .legend [role=group]:last-child button').length == 2"
+    )
+
+    before = chart.get_attribute("src")
+    widget.get_by_role("button", name="speaker", exact=True).click()
+    changed(chart, before)
+    shot(widget, "01-explorer-speakers")
+
+    place = widget.locator(".serlib-map .chart .mark").first.bounding_box()
+    page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    chosen.locator("img").wait_for()
+    page.wait_for_function("document.querySelector('.serlib-map audio').currentTime > 0")
+    caption = chosen.locator(".caption").inner_text()
+    assert "speaker" in caption
+    assert chosen.locator("img").get_attribute("alt")
+
+    plot.focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowUp")
+    sound, before = chosen.locator("audio").get_attribute("src"), chart.get_attribute("src")
+    page.keyboard.press("Enter")
+    moved(page, chosen.locator("audio"), "src", sound)
+    assert chosen.locator(".caption").inner_text() != caption
+    changed(chart, before)  # marked there
+    widget.locator(".serlib-map .legend button").first.click()
+    assert widget.locator(".serlib-map .chart .mark.dim").count()
+    page.mouse.move(0, 0)
+    plot.focus()
+    page.keyboard.press("ArrowLeft")
+    shot(widget, "01-explorer-chosen")
+
+    before = title.inner_text()
+    widget.get_by_role("button", name="t-SNE", exact=True).click()
+    moved(page, title, "innerText", before)
+    assert "t-SNE" in title.inner_text()
+    before = chart.get_attribute("src")
+    widget.get_by_role("button", name="emotion", exact=True).click()
+    changed(chart, before)
+    choose_theme(page, "JupyterLab Dark")
+    page.wait_for_timeout(500)
+    shot(widget, "01-explorer-dark")
+    choose_theme(page, "JupyterLab Light")
+
+
+WATCH = """image => {
+  document.addEventListener("pointerup", () => { window.released = performance.now(); }, true);
+  image.addEventListener("load", () => requestAnimationFrame(() => { window.seen = performance.now(); }));
+}"""
+
+
+def test_sliders_move_the_pictures_and_what_the_mfccs_keep_is_heard(page, lab):
+    page.set_viewport_size({"width": 1280, "height": 1400})
+    run_all(page, lab("02_preprocessing_mfcc"))
+    widget = page.locator(".jp-OutputArea-output .widget-vbox", has_text="mel bands").first
+    widget.scroll_into_view_if_needed()
+    image = widget.locator(".serlib-picture img")
+    image.evaluate(WATCH)
+    for name in ("window", "hop", "mel bands", "MFCCs"):
+        handle = widget.locator(".widget-slider", has_text=name).locator(".noUi-handle")
+        before, place = image.get_attribute("src"), handle.bounding_box()
+        x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x - 70, y, steps=4)
+        page.mouse.up()
+        changed(image, before)
+        page.wait_for_function("window.seen > window.released")
+        print(f"{name}: {page.evaluate('window.seen - window.released'):.0f} ms from release to new pixels")
+    assert "16 MFCCs" not in image.get_attribute("alt")
+    shot(widget, "02-laboratory")
+
+    widget.get_by_role("button", name="Hear what the MFCCs keep").click()
+    shot(widget, "02-laboratory-at-work")
+    inverted = widget.locator("audio").nth(1)
+    inverted.wait_for()
+    page.wait_for_function("sound => sound.duration > 0.1", arg=inverted.element_handle())
+    choose_theme(page, "JupyterLab Dark")
+    page.wait_for_timeout(500)
+    shot(widget, "02-laboratory-dark")
+    choose_theme(page, "JupyterLab Light")
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,15 @@ import time
 import joblib
 import librosa
 import numpy as np
+import pandas as pd
 import pytest
 from conftest import real, worked
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import silhouette_score
 
-from serlib import audio, corpora, features, index, synthetic
-from serlib.settings import RECIPES
+from serlib import audio, cache, corpora, features, index, synthetic
+from serlib.settings import RECIPES, MfccFeatures
 
 RECIPE_NAMES = list(RECIPES)
 
@@ -233,3 +235,54 @@ def test_every_corpus_whatever_its_rate_and_channels_gives_vectors(made, workpla
         X = features.extract(index.scan(made[name], name)[:5], features=RECIPES["paper"].features)
         assert X.shape == (5, 50)
         assert np.isfinite(X).all()
+
+
+def test_the_spectrogram_is_librosas():
+    sizes = MfccFeatures(n_fft=1024, win_length=800)
+    signal = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
+    power = np.abs(librosa.stft(signal, n_fft=1024, win_length=800, hop_length=256, pad_mode="constant")) ** 2
+    np.testing.assert_allclose(
+        features.spectrogram_db(signal, 22050, features=sizes), librosa.power_to_db(power), atol=1e-3
+    )
+
+
+def tones_table(root):
+    """A table of three tones, with their frequencies and peaks."""
+    rows = [(110, 0.5), (220, 0.1), (330, 0.02)]
+    for hz, peak in rows:
+        audio.write(root / f"{hz}.wav", (peak * np.sin(2 * np.pi * hz * np.arange(16000) / 16000)).astype("f4"), 16000)
+    paths = [f"{hz}.wav" for hz, _ in rows]
+    return pd.DataFrame({"path": paths, "content": [cache.content_hash(root / path) for path in paths]}), rows
+
+
+def test_level_and_pitch_of_tones_are_known_and_measured_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERLIB_CACHE", str(tmp_path / "cache"))
+    table, rows = tones_table(tmp_path)
+    measured = features.level_and_pitch(table, root=tmp_path)
+    np.testing.assert_allclose(measured[:, 0], [20 * np.log10(peak) - 3.01 for _, peak in rows], atol=0.02)
+    np.testing.assert_allclose(measured[:, 1], [hz for hz, _ in rows], rtol=0.01)
+    monkeypatch.setattr(audio, "load", lambda *_: pytest.fail("it was measured again"))
+    np.testing.assert_array_equal(features.level_and_pitch(table[::-1], root=tmp_path), measured[::-1])
+
+
+@pytest.mark.parametrize("method", ["PCA", "t-SNE"])
+def test_a_map_keeps_groups_apart_and_is_the_same_each_time(method):
+    rng, groups = np.random.default_rng(0), np.repeat([0, 1, 2], 20)
+    X = (rng.normal(0, 1, (60, 10)) + 12 * np.eye(3, 10)[groups]).astype(np.float32)
+    X[:, 0] *= 1000  # units do not matter
+    places = features.project(X, method, seed=1)
+    assert places.shape == (60, 2)
+    np.testing.assert_array_equal(places, features.project(X, method, seed=1))
+    assert silhouette_score(places, groups) > 0.4
+
+
+def test_a_sound_made_of_mfccs_has_those_mfccs():
+    sizes = MfccFeatures(n_fft=1024, win_length=1024, n_mels=64, n_mfcc=30)
+    times = np.arange(22050) / 22050
+    signal = sum(np.sin(2 * np.pi * 150 * k * times) / k for k in range(1, 12)).astype(np.float32) * 0.1
+    mfcc = features.mfcc(signal, 22050, features=sizes)
+    sound = features.invert(mfcc, features=sizes)
+    np.testing.assert_array_equal(sound, features.invert(mfcc, features=sizes))
+    again = features.mfcc(sound, 22050, features=sizes)
+    assert np.corrcoef(mfcc.mean(axis=1)[1:], again.mean(axis=1)[1:])[0, 1] > 0.9
+    assert abs(len(sound) - len(signal)) <= sizes.hop_length

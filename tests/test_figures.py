@@ -302,3 +302,49 @@ def test_numbers_on_an_emotions_colour_can_be_read(emotion):
     (text,) = figures.draw_emotions(counts).texts
     pair = sorted([luminance(text.get_color()), luminance(labels.COLOURS[emotion])])
     assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 4.5
+
+
+def test_emotions_and_genders_always_look_the_same_and_nobody_as_another():
+    assert figures.marks(["sadness", "calm"], "emotion").items() <= figures.marks(labels.EMOTIONS, "emotion").items()
+    assert len(set(figures.marks(labels.EMOTIONS, "emotion").values())) == len(labels.EMOTIONS)
+    assert list(figures.marks(["male", "", "female"], "gender")) == ["female", "male"]
+    speakers = figures.marks([f"crema-d/{k}" for k in range(72)], "speaker")
+    assert len(set(speakers.values())) == 72
+
+
+def measured(emodb):
+    rng = np.random.default_rng(0)
+    return emodb.assign(level_db=rng.uniform(-40, -10, len(emodb)), pitch_hz=rng.uniform(80, 400, len(emodb)))
+
+
+def test_an_utterance_is_marked_where_its_values_are(emodb):
+    table = measured(emodb)
+    row = table.iloc[5]
+    axes = figures.draw_comparison(table, marked=row["utterance"]).axes
+    for ax, measure in zip(axes[1:], figures.MEASURES, strict=True):
+        (mark,) = [line for line in ax.lines if line.get_marker() == "D"]
+        assert mark.get_xydata().tolist() == [[row[measure], 0]]
+
+
+def test_speakers_are_compared_by_their_medians(emodb):
+    table = measured(emodb)
+    _, durations, levels, _ = figures.draw_comparison(table, by="speaker").axes
+    for ax, measure in ((durations, "duration_s"), (levels, "level_db")):
+        drawn = sorted(line.get_xdata()[0] for line in ax.lines if line.get_marker() in figures.MARKERS)
+        assert drawn == pytest.approx(sorted(table.groupby("speaker")[measure].median()))
+
+
+def test_the_steps_show_other_settings_without_a_new_figure(emodb):
+    signal = audio.load(index.root_of(emodb) / emodb["path"][0], F.sr)
+    steps = figures.Steps()
+    for sizes in (F, settings.MfccFeatures(n_fft=2048, win_length=2048, hop_length=512, n_mels=32, n_mfcc=13)):
+        made = [
+            make(signal, F.sr, features=sizes) for make in (features.spectrogram_db, features.mel_db, features.mfcc)
+        ]
+        steps.show(signal, *made, features=sizes)
+        images = [image for ax in steps.figure.axes for image in ax.images]
+        for image, matrix in zip(images, made, strict=True):
+            np.testing.assert_array_equal(image.get_array(), matrix)
+        assert images[2].get_extent()[2:] == [-0.5, sizes.n_mfcc - 0.5]
+        assert f"{sizes.n_mels} mel bands" in steps.figure.axes[2].get_title(loc="left")
+    assert plt.get_fignums() == [steps.figure.number]

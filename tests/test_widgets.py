@@ -2,6 +2,8 @@
 
 import base64
 import datetime
+import io
+import os
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serlib import audio, evaluate, figures, index, model, predict, settings, split, widgets
+from serlib import audio, evaluate, features, figures, index, model, predict, settings, split, widgets
 
 
 @pytest.fixture
@@ -59,52 +61,164 @@ def test_importing_widgets_does_not_import_tensorflow():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_changed_control_draws_again_and_lets_go_of_the_figure(made, seen):
-    tables = {name: index.scan(made[name], name) for name in ("emovo", "tess")}
+@pytest.fixture(scope="module")
+def two(made):
+    """Index tables of two corpora."""
+    return {name: index.scan(made[name], name) for name in ("emovo", "tess")}
+
+
+def test_a_changed_control_draws_again_and_lets_go_of_the_figure(two, seen):
     calls = seen("draw_comparison")
-    shell = widgets.compare_corpora(tables)
-    before = bytes(shell.picture.value)
-    shell.controls["by"].value = "gender"
+    explorer = widgets.explore_corpora(two)
+    before = explorer.picture.png
+    explorer.controls["by"].value = "gender"
     (arguments, drawn) = calls[-1]
-    assert arguments[1] == {"by": "gender"}
+    assert arguments[1]["by"] == "gender"
     assert [text.get_text() for text in drawn.legends[0].get_texts()] == ["female", "male"]
-    assert is_png(shell.picture)
-    assert bytes(shell.picture.value) != before
+    assert explorer.picture.png.startswith(b"\x89PNG")
+    assert explorer.picture.png != before
+    assert "by gender" in explorer.picture.alt
+    assert [group["name"] for group in explorer.map.data["groups"]] == ["female", "male"]
     assert not figures.plt.get_fignums()
 
 
-def test_corpora_are_chosen_one_several_or_none(made, seen):
-    tables = {name: index.scan(made[name], name) for name in ("emovo", "tess")}
+def test_corpora_are_chosen_one_several_or_none(two, seen):
     calls = seen("draw_comparison")
-    shell = widgets.compare_corpora(tables)
+    explorer = widgets.explore_corpora(two)
     assert set(calls[-1][0][0][0]["corpus"]) == {"emovo", "tess"}
-    shell.controls["names"].value = ("tess",)
+    explorer.controls["emovo"].value = False
     assert set(calls[-1][0][0][0]["corpus"]) == {"tess"}
-    shell.controls["names"].value = ()
-    assert "choose one" in shell.message.value
-    assert not shell.picture.value
+    assert set(explorer.map.data["utterance"]) == set(two["tess"]["utterance"])
+    explorer.controls["tess"].value = False
+    assert "choose one" in explorer.message.value
+    assert not explorer.picture.png
+    assert explorer.map.data["x"] == []
 
 
-def test_sliders_move_the_mfccs(emodb, seen):
+def test_the_map_says_of_each_point_who_speaks_and_how(two):
+    explorer = widgets.explore_corpora(two)
+    explorer.controls["by"].value = "speaker"
+    data = explorer.map.data
+    every = pd.concat(two.values()).set_index("utterance")
+    assert len(data["x"]) == len(data["y"]) == len(set(data["utterance"])) == len(every)
+    for utterance, text, group, corpus in zip(
+        *(data[k] for k in ("utterance", "text", "group", "corpus")), strict=True
+    ):
+        row = every.loc[utterance]
+        assert text == f"{utterance.split('/')[1]}: {row.emotion}, speaker {row.speaker.split('/')[1]} ({row.gender})"
+        assert data["groups"][group]["name"] == row.speaker
+        assert data["corpora"][corpus] == {"emovo": "EMOVO", "tess": "TESS"}[row.corpus]
+
+
+def test_the_map_stays_where_it_is_whatever_the_colours_and_moves_with_the_method(two):
+    explorer = widgets.explore_corpora(two)
+    first = explorer.map.data
+    explorer.controls["by"].value = "speaker"
+    assert explorer.map.data["x"] == first["x"]
+    explorer.controls["method"].value = "t-SNE"
+    assert explorer.map.data["x"] != first["x"]
+    assert explorer.map.data["axes"] == ("t-SNE 1", "t-SNE 2")
+
+
+def test_a_large_map_is_drawn_at_random_and_says_so(two, monkeypatch):
+    monkeypatch.setattr(widgets, "N_MAPPED", 20)
+    data = widgets.explore_corpora(two).map.data
+    assert [data["corpus"].count(number) for number in (0, 1)] == [10, 10]
+    assert data["title"] == "PCA of 50 mean MFCCs: 20 utterances of 126, drawn at random"
+
+
+def test_a_chosen_point_is_heard_shown_and_marked(two, seen):
+    calls = seen("draw_comparison")
+    explorer = widgets.explore_corpora(two)
+    row = two["tess"].iloc[7]
+    explorer.map.chosen = row["utterance"]
+    answer = explorer.map.answer
+    heard = audio.load(io.BytesIO(answer["wav"]), widgets.PLAYED_HZ)
+    spoken = audio.load(index.root_of(two["tess"]) / row["path"], widgets.PLAYED_HZ)
+    np.testing.assert_allclose(heard, spoken / np.abs(spoken).max(), atol=1e-4)
+    assert answer["png"].startswith(b"\x89PNG")
+    assert answer["caption"].startswith(f"{row['utterance']}: {row['emotion']}, speaker")
+    assert row["utterance"] in answer["alt"]
+    assert calls[-1][0][1]["marked"] == row["utterance"]
+    explorer.controls["tess"].value = False  # it is not in the picture any more
+    assert widgets.ERROR not in explorer.message.value
+
+
+def test_a_recording_that_is_gone_is_an_error_on_the_page(two, monkeypatch):
+    explorer = widgets.explore_corpora(two)
+    monkeypatch.setattr(audio, "load", lambda *_: 1 / 0)
+    explorer.map.chosen = two["tess"]["utterance"][0]
+    assert widgets.ERROR in explorer.message.value
+    assert "ZeroDivisionError" in explorer.message.value
+    assert explorer.map.answer == {}
+
+
+def test_exploring_corpora_never_imports_tensorflow(made, tmp_path):
+    code = (
+        "import sys; from serlib import index, widgets\n"
+        f"explorer = widgets.explore_corpora({{'tess': index.scan({str(made['tess'])!r}, 'tess')}})\n"
+        "explorer.controls['method'].value = 't-SNE'\n"
+        "explorer.map.chosen = explorer.map.data['utterance'][0]\n"
+        "print(explorer.map.answer['utterance'], [name for name in ('tensorflow', 'keras') if name in sys.modules])"
+    )
+    environment = os.environ | {"SERLIB_CACHE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.startswith("tess/")
+    assert done.stdout.strip().endswith("[]")
+
+
+@pytest.fixture
+def laboratory(emodb):
     file = index.root_of(emodb) / emodb["path"][0]
-    calls = seen("draw_steps")
-    shell = widgets.explore_mfcc({"an utterance": file}, features=settings.recipe("paper").features)
-    assert calls[-1][0][0][2].shape[0] == 50
-    shell.controls["n_mfcc"].value = 13
-    assert calls[-1][0][0][2].shape[0] == 13
-    n_frames = calls[-1][0][0][2].shape[1]
-    shell.controls["hop_length"].value = 512
-    assert calls[-1][0][0][2].shape[1] == pytest.approx(n_frames / 2, abs=1)
-    shell.controls["n_mels"].value = 32
-    assert "32 mel bands" in calls[-1][1].axes[1].get_title()
+    return widgets.explore_mfcc({"an utterance": file}, features=settings.recipe("paper").features)
 
 
-def test_more_mfccs_than_mel_bands_cannot_be_chosen(emodb):
-    file = index.root_of(emodb) / emodb["path"][0]
-    shell = widgets.explore_mfcc({"an utterance": file}, features=settings.recipe("paper").features)
-    shell.controls["n_mels"].value = 16
-    assert shell.controls["n_mfcc"].value == shell.controls["n_mfcc"].max == 16
-    assert widgets.ERROR not in shell.message.value
+def test_sliders_move_the_mfccs(laboratory, monkeypatch):
+    shown = []
+    monkeypatch.setattr(laboratory._steps, "show", lambda *made, features: shown.append((*made, features)))
+    laboratory.controls["n_mfcc"].value = 13
+    assert shown[-1][3].shape[0] == 13
+    n_frames = shown[-1][3].shape[1]
+    laboratory.controls["hop_length"].value = 512
+    assert shown[-1][3].shape[1] == pytest.approx(n_frames / 2, abs=1)
+    laboratory.controls["win_length"].value = 1024
+    assert shown[-1][1].shape[0] == 513
+    laboratory.controls["n_mels"].value = 32
+    assert shown[-1][2].shape[0] == 32
+    assert len(shown) == 4
+    assert "32 mel bands, 13 MFCCs" in laboratory.picture.alt
+
+
+def test_a_moved_slider_changes_the_picture_and_no_figure_is_left_to_pyplot(laboratory):
+    before = laboratory.picture.png
+    laboratory.controls["win_length"].value = 2048
+    assert laboratory.picture.png.startswith(b"\x89PNG")
+    assert laboratory.picture.png != before
+    assert not figures.plt.get_fignums()
+
+
+def test_more_mfccs_than_mel_bands_cannot_be_chosen(laboratory):
+    laboratory.controls["n_mels"].value = 16
+    assert laboratory.controls["n_mfcc"].value == laboratory.controls["n_mfcc"].max == 16
+    assert widgets.ERROR not in laboratory.message.value
+
+
+def test_what_the_mfccs_keep_is_heard_when_asked_for_until_they_change(laboratory):
+    assert laboratory.inverted is None
+    laboratory.invert.click()
+    heard = audio.load(io.BytesIO(laboratory.inverted.value), laboratory._first.sr)
+    assert len(heard) == pytest.approx(len(laboratory._signal), abs=256)
+    assert not laboratory.invert.disabled
+    laboratory.controls["n_mfcc"].value = 5
+    assert laboratory.inverted is None
+
+
+def test_an_error_while_inverting_is_shown_and_the_button_works_again(laboratory, monkeypatch):
+    monkeypatch.setattr(features, "invert", lambda *_, **__: 1 / 0)
+    laboratory.invert.click()
+    assert "ZeroDivisionError" in laboratory.message.value
+    assert widgets.ERROR in laboratory.message.value
+    assert not laboratory.invert.disabled
 
 
 def test_no_slider_fires_while_it_is_dragged(emodb):
