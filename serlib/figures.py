@@ -175,13 +175,12 @@ def draw_comparison(table, *, by="emotion", marked=None):
     looks = marks(table[by], by)
     if not looks:
         raise ValueError(f"no utterance has a published {by}; expected one at least. Choose another corpus")
+    table = table.replace(-np.inf, np.nan)  # the level of silence
     everything, table = table, table[table[by] != ""]
     names, measures = list(dict.fromkeys(table["corpus"])), [name for name in MEASURES if name in table]
     n_rows = (2 + len(measures)) // 2
     height = 1.1 + 0.36 * len(names) + (0.048 * len(names) * len(looks) if by != "speaker" else 0)
-    figure, axes = plt.subplots(
-        n_rows, 2, figsize=(11.0, 0.4 + n_rows * height), layout="constrained", sharey=False, squeeze=False
-    )
+    figure, axes = plt.subplots(n_rows, 2, figsize=(11.0, 0.4 + n_rows * height), layout="constrained", squeeze=False)
     shares, *others = axes.ravel()
     counts = pd.crosstab(table["corpus"], table[by]).reindex(index=names, columns=list(looks), fill_value=0)
     _stack_shares(counts, {name: colour for name, (colour, _) in looks.items()}, shares, numbered=by != "speaker")

@@ -246,10 +246,12 @@ class CorpusExplorer(ipywidgets.VBox):
             self._show_map()
 
     def _redraw_chosen(self, _change):
+        if not self.map.chosen:
+            return
         with _errors_in(self.message):
             self._show_chosen()
             return self._show_comparison()
-        self.map.answer = {}
+        self.map.answer, self.map.chosen = {}, ""
 
     def _show(self):
         self._show_comparison()
@@ -387,10 +389,8 @@ class MfccLaboratory(ipywidgets.VBox):
         super().__init__([_row(recording), self._heard, _row(*sliders), self.message, self.picture])
         for control in sliders:
             control.style.description_width = "5.5em"
-        self._show_recording()
         self._show()
         self.controls["n_mels"].observe(self._limit_mfccs, names="value")
-        recording.observe(self._change_recording, names="value")
         for control in self.controls.values():
             control.observe(self._redraw, names="value")
         self.invert.on_click(self._hear)
@@ -398,13 +398,10 @@ class MfccLaboratory(ipywidgets.VBox):
     def _limit_mfccs(self, change):
         self.controls["n_mfcc"].max = min(50, change["new"])
 
-    def _change_recording(self, _change):
-        with _errors_in(self.message):
-            self._show_recording()
-
     def _redraw(self, _change):
         with _errors_in(self.message):
             return self._show()
+        self._shown = None
         self.picture.show(b"")
 
     def _hear(self, _button):
@@ -413,22 +410,21 @@ class MfccLaboratory(ipywidgets.VBox):
             self._show_inverted()
         self.invert.disabled, self.invert.description = False, INVERT
 
-    def _show_recording(self):
-        recording = self.controls["recording"].value
-        self._signal = audio.load(recording, self._first.sr)
-        self.player.value = _played(recording)
-
     def _features(self):
         sizes = {name: control.value for name, control in self.controls.items() if name != "recording"}
         return settings.MfccFeatures(self._first.sr, n_fft=sizes["win_length"], **sizes)
 
     def _show(self):
         changed = self._features()
-        wanted = self.controls["recording"].value, changed
+        recording = self.controls["recording"].value
+        wanted = recording, changed
         if wanted == self._shown:
             return
         self.message.value = ""
         self._offer(None)
+        if self._shown is None or recording != self._shown[0]:
+            self._signal = audio.load(recording, self._first.sr)
+            self.player.value = _played(recording)
         about = self._signal, self._first.sr
         spectrogram, mel = (make(*about, features=changed) for make in (mfccs.spectrogram_db, mfccs.mel_db))
         self._mfcc = mfccs.mfcc(*about, features=changed)

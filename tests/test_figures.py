@@ -326,6 +326,13 @@ def test_an_utterance_is_marked_where_its_values_are(emodb):
         assert mark.get_xydata().tolist() == [[row[measure], 0]]
 
 
+def test_silence_has_no_level_to_draw(emodb):
+    table = measured(emodb)
+    table.loc[0, ["level_db", "pitch_hz"]] = -np.inf, np.nan
+    levels = figures.draw_comparison(table, marked=table["utterance"][0]).axes[2]
+    assert np.isfinite(levels.get_xlim()).all()
+
+
 def test_speakers_are_compared_by_their_medians(emodb):
     table = measured(emodb)
     _, durations, levels, _ = figures.draw_comparison(table, by="speaker").axes

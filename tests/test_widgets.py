@@ -151,6 +151,9 @@ def test_a_recording_that_is_gone_is_an_error_on_the_page(two, monkeypatch):
     assert widgets.ERROR in explorer.message.value
     assert "ZeroDivisionError" in explorer.message.value
     assert explorer.map.answer == {}
+    monkeypatch.undo()
+    explorer.map.chosen = two["tess"]["utterance"][0]  # may be tried again
+    assert explorer.map.answer["utterance"] == two["tess"]["utterance"][0]
 
 
 def test_exploring_corpora_never_imports_tensorflow(made, tmp_path):
@@ -211,6 +214,18 @@ def test_what_the_mfccs_keep_is_heard_when_asked_for_until_they_change(laborator
     assert not laboratory.invert.disabled
     laboratory.controls["n_mfcc"].value = 5
     assert laboratory.inverted is None
+
+
+def test_a_recording_that_cannot_be_loaded_is_an_error_until_another_is_chosen(emodb, tmp_path):
+    file = index.root_of(emodb) / emodb["path"][0]
+    laboratory = widgets.explore_mfcc({"here": file, "gone": tmp_path / "a.wav"}, features=settings.MfccFeatures())
+    picture = laboratory.picture.png
+    laboratory.controls["recording"].value = tmp_path / "a.wav"
+    assert widgets.ERROR in laboratory.message.value
+    assert not laboratory.picture.png
+    laboratory.controls["recording"].value = file
+    assert widgets.ERROR not in laboratory.message.value
+    assert laboratory.picture.png == picture
 
 
 def test_an_error_while_inverting_is_shown_and_the_button_works_again(laboratory, monkeypatch):

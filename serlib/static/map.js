@@ -139,7 +139,7 @@ function render({ model, el }) {
 
   function choose(k) {
     readOut(k);
-    if (data.utterance[k] === model.get("chosen")) return play();
+    if (data.utterance[k] === model.get("answer").utterance) return play();
     details.setAttribute("aria-busy", "true");
     model.set("chosen", data.utterance[k]);
     model.save_changes();
@@ -147,6 +147,7 @@ function render({ model, el }) {
 
   function showChosen() {
     put(halo, data.utterance.indexOf(model.get("chosen")));
+    if (!model.get("chosen")) details.removeAttribute("aria-busy"); // there was an error, and it is shown
   }
 
   function play() {
