@@ -226,7 +226,10 @@ def test_a_widget_is_shown_as_it_stood():
     notebook.metadata["widgets"] = {build.STATE: {"state": states}}
     body = build.notebook_page(Path("01_test.ipynb"), notebook, "tiny").body
     (image,) = build.Reader(body).images
-    assert image["alt"] == "Compare corpora side by side, and walk over a map of their utterances. Shown with colour by: gender; MFCCs: 13."
+    assert (
+        image["alt"]
+        == "Compare corpora side by side, and walk over a map of their utterances. Shown with colour by: gender; MFCCs: 13."
+    )
     assert image["src"].endswith(DOT)
     assert "<dt>colour by</dt><dd>gender</dd>" in body
     assert "a &lt; b" in body
