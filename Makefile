@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: tutorial book test lint lab figures bench results browser clean
+.PHONY: tutorial book test lint lab figures bench results models browser clean
 
 tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave the book
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
@@ -29,6 +29,9 @@ figures: $(INSTALLED)  ## draw every figure of the README (SERLIB_PROFILE=full: 
 
 results: $(INSTALLED)  ## make results again: CORPUS="emodb ravdess" [ACROSS=--across], from corpora under SERLIB_DATA
 	SERLIB_PROFILE=full $(BIN)/python results/make.py $(CORPUS) $(ACROSS)
+
+models: $(INSTALLED)  ## make a bundle of each corpus under SERLIB_DATA; that of EMODB is the one that comes with serlib
+	SERLIB_PROFILE=full $(BIN)/python results/models.py
 
 browser:  ## install Chromium for the tests that need a browser, where that is allowed; else say what to install
 	@if command -v chromium chromium-browser google-chrome >/dev/null; then :; \

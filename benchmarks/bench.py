@@ -219,7 +219,7 @@ def saved_bundle(corpus, folder):
     parts = split.from_parts(corpus.table)
     X = features.extract(parts.table, features=PAPER.features, root=corpus.folder)
     fold = evaluate.fit_fold(parts, X, recipe=PAPER, epochs=1)
-    model.save(folder, fold.network, fold.history, evaluate.contract(fold, parts, recipe=PAPER))
+    model.save(folder, fold.network, fold.history, evaluate.contract(fold, parts, X=X, recipe=PAPER))
     return folder
 
 

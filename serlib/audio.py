@@ -308,12 +308,12 @@ def warnings(signal, sr):
     Returns
     -------
     list of str
-        Empty if nothing is wrong.
+        Each is a kind, ``: ``, what was found and what to do; empty if nothing is wrong.
     """
     found = []
     duration_s, level, n_clipped = len(signal) / sr, level_db(signal), int(np.sum(np.abs(signal) >= 0.999))
     if level == -math.inf:
-        return ["silent: every sample is zero"]
+        return ["silent: every sample is zero; see whether the microphone is muted"]
     if duration_s < 0.5:
         found.append(f"short: {duration_s:.2f} s; emotion needs about a second of speech")
     if duration_s > 15:
@@ -321,7 +321,7 @@ def warnings(signal, sr):
     if level < -60:
         found.append(f"quiet: {level:.0f} dB below full scale; record closer to the microphone")
     if n_clipped > 100:
-        found.append(f"clipped: {n_clipped} samples at full scale; lower the recording level")
+        found.append(f"clipped: {n_clipped} samples at full scale; move away from the microphone, or lower its level")
     return found
 
 
@@ -330,7 +330,7 @@ def wav_bytes(signal, sr):
 
     Parameters
     ----------
-    signal : ndarray of float32, shape (n_samples,) or (n_samples, channels)
+    signal : ndarray of float32 or int16, shape (n_samples,) or (n_samples, channels)
     sr : int, Hz
 
     Returns

@@ -275,7 +275,7 @@ def train(
     X = features.extract(parts.table, features=chosen.features, root=folder, verify=verify, progress=progress)
     fold = evaluate.fit_fold(parts, X, recipe=chosen, epochs=epochs, seed=seed, progress=progress)
     summary = evaluate.summary(fold.predictions)
-    contract = evaluate.contract(fold, parts, recipe=chosen)
+    contract = evaluate.contract(fold, parts, X=X, recipe=chosen)
     model.save(bundle, fold.network, fold.history, contract)
     files = _training_figures(bundle, contract, fold, curves, matrix)
     document = {
@@ -435,12 +435,15 @@ def audit_command(
 
 @app.command()
 def predict(
-    bundle: Annotated[Path, typer.Option("-m", "--model", help="The bundle.")],
+    bundle: Annotated[
+        Path, typer.Option("-m", "--model", help="The bundle: its folder, or emodb-paper, which comes with serlib.")
+    ],
     paths: Annotated[list[Path] | None, typer.Argument(help="Sound files, or folders of them.")] = None,
     more: Annotated[list[Path] | None, typer.Option("-p", "--path", help="The same, as often as you like.")] = None,
     as_json: AsJson = False,
 ):
     """Say what recordings sound like: the emotion, and the probability of each."""
+    from . import model
     from . import predict as predicting
 
     wanted = [*(paths or []), *(more or [])]
@@ -448,10 +451,9 @@ def predict(
         raise ValueError("no recording is named; give sound files or folders of them")
     predictor = predicting.Predictor(bundle)
     contract = predictor.contract
-    honest, what = contract.honest, " (synthetic speech)" if contract.synthetic else ""
-    trust = f"UAR {honest['uar']:.2f} on unseen speakers" if honest else "its score on unseen speakers is unknown"
+    what = " (synthetic speech)" if contract.synthetic else ""
     _say(f"profile {settings.current().profile}; {contract.recipe.name} model of {contract.corpus}{what} from {bundle}")
-    _say(f"{trust}; chance {1 / len(contract.emotions):.2f}")
+    _say(model.trust(contract))
     heard = predictor.hear_all(wanted, progress=sys.stderr.isatty())
     for one in heard:
         for line in [one["error"]] if "error" in one else [f"{one['path']}: {warning}" for warning in one["warnings"]]:

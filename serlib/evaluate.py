@@ -153,7 +153,7 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, progress=False
     return Fold(network, history.assign(fold=fold), *tables, source, int((~held_out).sum()))
 
 
-def contract(fold, split, *, recipe):
+def contract(fold, split, *, X, recipe):
     """Write the contract of a fold's model, for `model.save`.
 
     Parameters
@@ -162,6 +162,8 @@ def contract(fold, split, *, recipe):
         As `fit_fold` returned it.
     split : Split
         What it was made from.
+    X : ndarray of float32, shape (n_utterances, n_mfcc)
+        Likewise, in the order of ``split.table``.
     recipe : Recipe
 
     Returns
@@ -169,7 +171,8 @@ def contract(fold, split, *, recipe):
     model.Bundle
     """
     scored, number = summary(fold.predictions), fold.predictions["fold"].iloc[0]
-    train = split.table[split.table["fold"] != number]
+    is_train = (split.table["fold"] != number).to_numpy()
+    train = split.table[is_train]
     return model.Bundle(
         corpus=str(train["corpus"].iloc[0]),
         synthetic=bool(split.table.attrs.get("synthetic")),
@@ -187,6 +190,7 @@ def contract(fold, split, *, recipe):
         },
         speakers=tuple(sorted(set(train["speaker"]))),
         score={key: scored[key] for key in ("protocol", "n", "accuracy", "uar")},
+        familiar=model.Familiar.learn(X[is_train], train["speaker"]).to_dict(),
     )
 
 

@@ -1009,13 +1009,15 @@ def draw_levels(recordings, *, axes=None):
     return axes
 
 
-def draw_probabilities(probabilities, *, ax=None):
+def draw_probabilities(probabilities, *, is_doubtful=False, ax=None):
     """Draw what a model says of one recording.
 
     Parameters
     ----------
     probabilities : dict of str to float
         By emotion.
+    is_doubtful : bool
+        Whether they are no answer, and drawn without colours.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -1023,7 +1025,7 @@ def draw_probabilities(probabilities, *, ax=None):
     matplotlib.axes.Axes
     """
     ax = _axes(ax, (5.2, 0.7 + 0.34 * len(probabilities)))
-    colours = [labels.COLOURS[emotion] for emotion in probabilities]
+    colours = ["0.8" if is_doubtful else labels.COLOURS[emotion] for emotion in probabilities]
     bars = ax.barh(list(probabilities), list(probabilities.values()), color=colours)
     ax.bar_label(bars, [f"{p:.2f}" for p in probabilities.values()], padding=3, fontsize=9, bbox=ON_LINES)
     ax.axvline(1 / len(probabilities), **CHANCE)

@@ -27,9 +27,12 @@ from tqdm.auto import tqdm
 from . import __version__, audio, features, labels, settings
 from .settings import SEED, Recipe, replacing
 
-BUNDLE_FORMAT = 1
+BUNDLE_FORMAT = 2
+SHIPPED = Path(__file__).parent / "models"
 HISTORY_COLUMNS = ("fold", "epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 GOLDEN_TOLERANCE = 1e-3  # of a probability: other processors round otherwise, other features differ by far more
+SHRINKAGE = 0.1  # of the covariance towards its diagonal: some corpora have hardly more utterances than coefficients
+FAMILIAR_SHARE = 0.95  # of unseen speakers' recordings that shall pass
 
 
 @functools.cache
@@ -244,6 +247,94 @@ def probabilities(network, X):
 
 
 @dataclass(frozen=True)
+class Familiar:
+    """What a model has heard, as far as it takes to tell what is unlike it: a Gaussian, and a distance that is too far.
+
+    The distance of a vector is its Mahalanobis distance, divided by the square root of the number of coefficients, so
+    that about 1 is usual. ``benchmarks/FAMILIAR.md`` says what passes and what does not.
+
+    Attributes
+    ----------
+    mean : ndarray of float32, shape (n_mfcc,)
+    whitening : ndarray of float32, shape (n_mfcc, n_mfcc)
+        Turns deviations from the mean into ones without correlation, and with variance 1.
+    threshold : float
+        What is farther away is unlike anything the model has heard.
+    """
+
+    mean: np.ndarray
+    whitening: np.ndarray
+    threshold: float = np.inf
+
+    @classmethod
+    def learn(cls, X, speakers):
+        """Learn what is familiar from training rows; no row that the model is scored on may be among them.
+
+        Each speaker in turn is left out, and is the validation data: the threshold is the distance within which
+        `FAMILIAR_SHARE` of their recordings lie, each measured from the others'. Of a single speaker, tenths of the
+        recordings are left out instead.
+
+        Parameters
+        ----------
+        X : ndarray of float32, shape (n_utterances, n_mfcc)
+        speakers : sequence of str, shape (n_utterances,)
+
+        Returns
+        -------
+        Familiar
+        """
+        groups = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)[1]
+        if not groups.any():
+            groups = np.arange(len(X)) % 10
+        left_out = [cls._of(X[groups != g]).distance(X[groups == g]) for g in range(groups.max() + 1)]
+        threshold = float(np.quantile(np.concatenate(left_out), FAMILIAR_SHARE))
+        return dataclasses.replace(cls._of(X), threshold=round(threshold, 4))
+
+    @classmethod
+    def _of(cls, X):
+        mean, spread = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+        spread[spread == 0] = 1
+        Z = (X - mean) / spread
+        covariance = (1 - SHRINKAGE) * Z.T @ Z / len(Z) + SHRINKAGE * np.eye(len(mean))
+        whitening = np.linalg.inv(np.linalg.cholesky(covariance)) / spread
+        return cls(mean.astype(np.float32), whitening.astype(np.float32))
+
+    def distance(self, X):
+        """Return how far vectors are from what the model has heard.
+
+        Parameters
+        ----------
+        X : ndarray of float32, shape (n_utterances, n_mfcc)
+
+        Returns
+        -------
+        ndarray of float32, shape (n_utterances,)
+        """
+        return np.sqrt(np.mean(((X - self.mean) @ self.whitening.T) ** 2, axis=1))
+
+    def to_dict(self):
+        """Return it as a dict that JSON can carry."""
+        numbers = np.vstack([self.mean, self.whitening]).astype("<f4")
+        return {"threshold": self.threshold, "gaussian_base64": base64.b64encode(numbers.tobytes()).decode()}
+
+    @classmethod
+    def from_dict(cls, fields, *, n_mfcc):
+        """Rebuild it from `to_dict`'s result.
+
+        Raises
+        ------
+        ValueError
+            If it is damaged, or is not about so many coefficients.
+        """
+        try:
+            numbers = np.frombuffer(base64.b64decode(fields["gaussian_base64"], validate=True), "<f4")
+            mean, *whitening = numbers.reshape(n_mfcc + 1, n_mfcc)
+            return cls(mean, np.array(whitening), float(fields["threshold"]))
+        except (KeyError, TypeError, ValueError):
+            raise ValueError(f"what it says of what it has heard is not {n_mfcc + 1} x {n_mfcc} numbers") from None
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A trained model's contract, as ``bundle.json`` carries it.
 
@@ -264,6 +355,8 @@ class Bundle:
         ``protocol``, ``n``, ``accuracy``, ``uar`` on the split's test part.
     honest : dict or None
         The score on unseen speakers, with its interval; None until it has been measured.
+    familiar : dict
+        What tells recordings that are unlike anything the model has heard, as `Familiar.to_dict` returns it.
     versions : dict
         Of Python and the libraries that made it.
     golden : dict
@@ -279,6 +372,7 @@ class Bundle:
     split: dict
     speakers: tuple[str, ...]
     score: dict
+    familiar: dict
     honest: dict | None = None
     versions: dict = dataclasses.field(default_factory=dict)
     golden: dict = dataclasses.field(default_factory=dict)
@@ -375,6 +469,47 @@ def write_contract(folder, bundle):
         temporary.write_text(card(bundle), encoding="utf-8")
 
 
+def shipped():
+    """Return the bundles that come with this package: folders by name."""
+    return {file.parent.name: file.parent for file in sorted(SHIPPED.glob("*/bundle.json"))}
+
+
+def find(name):
+    """Return the folder that a bundle's name means: a folder of that name, else one that comes with this package.
+
+    Parameters
+    ----------
+    name : path-like
+
+    Returns
+    -------
+    Path
+        The name itself, if it means neither.
+    """
+    return Path(name) if Path(name).exists() else shipped().get(str(name), Path(name))
+
+
+def at_hand():
+    """Return the bundles that can be used: those that come with this package, and those of the current profile.
+
+    Returns
+    -------
+    bundles : dict of str to Path
+        Folders by what to call them.
+    unusable : dict of str to str
+        Why others cannot be used, and what to do.
+    """
+    own = sorted(file.parent for file in settings.current().models.glob("*/bundle.json"))
+    bundles, unusable = shipped(), {}
+    for folder in own:
+        try:
+            read_contract(folder)
+            bundles[settings.short(folder)] = folder
+        except ValueError as error:
+            unusable[settings.short(folder)] = str(error)
+    return bundles, unusable
+
+
 def read_contract(folder):
     """Read and check a bundle's contract, without loading the network.
 
@@ -396,7 +531,10 @@ def read_contract(folder):
     folder = Path(folder)
     file = folder / "bundle.json"
     if not file.is_file():
-        raise FileNotFoundError(f"{folder} is not a bundle (no bundle.json); make one with 'python -m serlib train'")
+        others = f"or name one that comes with serlib ({', '.join(shipped())})"
+        raise FileNotFoundError(
+            f"{folder} is not a bundle (no bundle.json); make one with 'python -m serlib train', {others}"
+        )
     again = "train the model again"
     try:
         contract = json.loads(file.read_text(encoding="utf-8"))
@@ -405,6 +543,7 @@ def read_contract(folder):
         for name in ("emotions", "speakers"):
             contract[name] = tuple(contract[name])
         bundle = Bundle(**contract | {"recipe": Recipe.from_dict(contract["recipe"])})
+        Familiar.from_dict(bundle.familiar, n_mfcc=bundle.recipe.features.n_mfcc)
         if labels.ordered(bundle.emotions) != bundle.emotions:
             raise ValueError(f"its emotions are not in the vocabulary's order: {bundle.emotions}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -473,6 +612,25 @@ def _versions():
     }
 
 
+def trust(bundle):
+    """Say in a line how far a bundle's answers can be trusted: its score on unseen speakers, beside chance.
+
+    Parameters
+    ----------
+    bundle : Bundle
+
+    Returns
+    -------
+    str
+    """
+    chance = f"chance {1 / len(bundle.emotions):.2f}"
+    if not bundle.honest:
+        return f"its score on unseen speakers is unknown; {chance}"
+    interval = bundle.honest["uar_ci95"]
+    spread = f"95 % interval {interval[0]:.2f} to {interval[1]:.2f}" if interval else "too few speakers for an interval"
+    return f"UAR {bundle.honest['uar']:.2f} on unseen speakers ({spread}); {chance}"
+
+
 def card(bundle):
     """Write the model card: what the model is for, what it was trained on, how far to trust it.
 
@@ -520,7 +678,9 @@ schools, policing, health or insurance, nor to find out what somebody feels.
 - The corpora hold **acted** emotions, recorded in few rooms by few speakers. An acted label is not what somebody feels,
   and listeners often disagree with it.
 - It knows one language, one microphone and these speakers' age; other recordings are unlike anything it has heard.
-- It always names one of its emotions, also of a cough, of music or of silence.
+- It always names one of its emotions, also of a cough, of music or of silence. A recording that lies farther from
+  those it was trained on than {FAMILIAR_SHARE:.0%} of what left-out speakers said is called unfamiliar; one that lies
+  nearer may still be something else.
 - A random split has the same speakers on both sides; judge the model by its score on unseen speakers.
 {_by_emotion(honest, chance)}"""
 
@@ -534,6 +694,7 @@ def _of_corpus(bundle):
     except ValueError:
         return ""
     facts = {"corpus": passport.title, "language": passport.language, "licence of the corpus": passport.licence}
+    facts["cite the corpus"] = passport.citation
     for heard in passport.listeners[:1]:
         facts["listeners recognise"] = f"{heard['accuracy']:.3f} ({heard['condition']})"
     return "".join(f"| {name} | {fact} |\n" for name, fact in facts.items() if fact)

@@ -10,6 +10,8 @@ import onnxruntime
 from . import audio, model
 from . import features as mfccs
 
+UNFAMILIAR = "unfamiliar"
+
 
 class Predictor:
     """A loaded bundle, ready to hear recordings.
@@ -17,7 +19,7 @@ class Predictor:
     Parameters
     ----------
     bundle : path-like
-        The bundle's folder.
+        The bundle's folder, or the name of one that comes with this package.
 
     Attributes
     ----------
@@ -30,11 +32,13 @@ class Predictor:
     """
 
     def __init__(self, bundle):
+        bundle = model.find(bundle)
         self.contract = model.read_contract(bundle)
+        n_mfcc = self.contract.recipe.features.n_mfcc
+        self._familiar = model.Familiar.from_dict(self.contract.familiar, n_mfcc=n_mfcc)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        file = Path(bundle) / "model.onnx"
-        self._session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(bundle / "model.onnx", options, providers=["CPUExecutionProvider"])
         (self._input,) = self._session.get_inputs()
         model.check_golden(self.contract, self.probabilities)
 
@@ -61,7 +65,8 @@ class Predictor:
         Returns
         -------
         dict
-            ``emotion``, ``probabilities`` (emotion -> p, in the bundle's order), ``warnings`` (list of str).
+            ``emotion``, ``probabilities`` (emotion -> p, in the bundle's order), ``warnings`` (list of str: those of
+            `audio.warnings`, and one of the kind `UNFAMILIAR` if it is unlike anything the model has heard).
 
         Raises
         ------
@@ -69,7 +74,7 @@ class Predictor:
             If it cannot be read as audio.
         """
         vector, warnings = _vector(source, self.contract.recipe.features)
-        return self._answer(self.probabilities(vector[None])[0], warnings)
+        return self._answers(vector[None], [warnings])[0]
 
     def hear_all(self, paths, *, n_jobs=-1, progress=False):
         """Say what each recording sounds like, or why it cannot be read.
@@ -100,14 +105,19 @@ class Predictor:
         read = [number for number in range(len(files)) if not isinstance(heard[number], str)]
         said = {}
         if read:
-            p = self.probabilities(np.stack([heard[number][0] for number in read]))
-            said = {number: self._answer(row, heard[number][1]) for number, row in zip(read, p, strict=True)}
+            X, warnings = zip(*(heard[number] for number in read), strict=True)
+            said = dict(zip(read, self._answers(np.stack(X), warnings), strict=True))
         return [{"path": str(file)} | said.get(number, {"error": heard[number]}) for number, file in enumerate(files)]
 
-    def _answer(self, p, warnings):
-        emotions = self.contract.emotions
-        probabilities = {emotion: round(float(value), 4) for emotion, value in zip(emotions, p, strict=True)}
-        return {"emotion": emotions[p.argmax()], "probabilities": probabilities, "warnings": warnings}
+    def _answers(self, X, warnings):
+        """Return what is said of each vector, with what was found before in its recording."""
+        emotions, most, answers = self.contract.emotions, self._familiar.threshold, []
+        for p, distance, found in zip(self.probabilities(X), self._familiar.distance(X), warnings, strict=True):
+            probabilities = {emotion: round(float(value), 4) for emotion, value in zip(emotions, p, strict=True)}
+            strange = f"{UNFAMILIAR}: unlike anything this model has heard (distance {distance:.2f}, at most {most:.2f}"
+            found = [*found, *([f"{strange} expected); do not rely on its answer"] if distance > most else [])]
+            answers.append({"emotion": emotions[p.argmax()], "probabilities": probabilities, "warnings": found})
+        return answers
 
 
 def _vector(source, features):
@@ -163,6 +173,7 @@ def predict(paths, bundle):
     paths : path-like or sequence of path-like
         Sound files, or folders of them.
     bundle : path-like or Predictor
+        As `Predictor` takes it, or one.
 
     Returns
     -------

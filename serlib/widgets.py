@@ -20,12 +20,13 @@ import pandas as pd
 import traitlets
 from matplotlib import pyplot as plt
 
-from . import audio, corpora, figures, index, labels, model, settings
+from . import audio, corpora, figures, index, labels, model, predict, settings
 from . import features as mfccs
 from . import split as splitting
 
 ERROR = "serlib-error"
 MAX_UPLOAD_BYTES = 8_000_000  # a minute and a half of 16-bit mono at 44.1 kHz; servers drop messages above 10 MB
+MAX_RECORDING_S = 30
 PLAYED_HZ = 16000
 N_MEASURED = 600  # utterances of a corpus whose level and pitch are measured
 N_MAPPED = 1200  # utterances on a map
@@ -45,17 +46,21 @@ PROTOCOL_NAMES = {
 }
 
 
+class Html(str):
+    """A sentence that is HTML already, whatever it holds of others escaped."""
+
+
 class Shell(ipywidgets.VBox):
     """Controls above, a sentence and the picture below; all is drawn anew when a control changes.
 
     Parameters
     ----------
     draw : callable
-        Takes an argument per control, and returns a Figure (or None) and a sentence (or "").
+        Takes an argument per control, and returns a Figure (or None) and a sentence (or ""), text or `Html`.
     controls : dict of str to Widget
         By the name of the argument.
     player : ipywidgets.Audio, optional
-        Stands between the controls and the picture.
+        Stands between the controls and the picture, where there is one.
 
     Attributes
     ----------
@@ -72,23 +77,26 @@ class Shell(ipywidgets.VBox):
             format="png", layout={"max_width": "calc(100% - 8px)", "align_self": "flex-start"}
         )
         for control in controls.values():
-            control.style.description_width = "initial"
-            control.layout.width = "28em" if hasattr(control, "continuous_update") else "auto"
+            if hasattr(control, "style"):  # boxes have none
+                control.style.description_width = "initial"
+                control.layout.width = "28em" if hasattr(control, "continuous_update") else "auto"
         row = ipywidgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap", "grid_gap": "4px 20px"})
-        super().__init__([row, *([player] if player else []), self.message, self.picture])
+        self._heard = ipywidgets.Box()
+        super().__init__([row, self._heard, self.message, self.picture])
         self._show()
         for control in controls.values():
             control.observe(self._redraw, names="value")
 
     def _show(self):
         figure, sentence = self._draw(**{name: control.value for name, control in self.controls.items()})
-        self.message.value = html.escape(sentence)
+        self.message.value = sentence if isinstance(sentence, Html) else html.escape(sentence)
         self._show_picture(b"" if figure is None else _png(figure))
 
     def _show_picture(self, png):
         self.picture.value = png
-        for part in filter(None, (self.picture, self.player)):
-            part.layout.display = "" if part.value else "none"
+        self.picture.layout.display = "" if png else "none"
+        is_heard = self.player and png  # a browser reports a player without a sound as an error
+        self._heard.children = [self.player] if is_heard else []
 
     def _redraw(self, _change):
         with _errors_in(self.message):
@@ -677,46 +685,132 @@ def hear_recordings(table, predictor):
 
 
 def _answer(predictor, player, source, known=""):
-    """Put a recording into the player; return the picture of what the model says, and what may spoil it."""
+    """Put a recording into the player; return the picture of what the model says, and how far to trust it."""
     heard = predictor.hear(source)
     player.value = _played(source)
-    ax = figures.draw_probabilities(heard["probabilities"])
-    ax.set_title(f"{known}the model says: {heard['emotion']}", fontsize=10)
-    made_of = ["the model knows nothing but synthetic speech"] if predictor.contract.synthetic else []
-    return ax.figure, "; ".join(made_of + heard["warnings"])
+    is_unfamiliar = any(warning.startswith(f"{predict.UNFAMILIAR}:") for warning in heard["warnings"])
+    ax = figures.draw_probabilities(heard["probabilities"], is_doubtful=is_unfamiliar)
+    says = "had it to choose, it would say" if is_unfamiliar else "the model says"
+    ax.set_title(f"{known}{says}: {heard['emotion']}", fontsize=10)
+    return ax.figure, _verdict(predictor.contract, heard, is_unfamiliar)
 
 
-def upload(predictor, *, max_bytes=MAX_UPLOAD_BYTES):
-    """Upload a recording of your own, play it, and see what the model says; it is not stored.
+def _verdict(contract, heard, is_unfamiliar):
+    """Say what the model answers, how far to trust it, and what may spoil the answer."""
+    emotion = heard["emotion"]
+    if is_unfamiliar:
+        answer = "<b>The model would rather not say.</b> Another microphone, room or language can be reason enough."
+    else:
+        answer = f"It sounds most like <b>{emotion}</b> (probability {heard['probabilities'][emotion]:.2f})."
+    lines = [f'<span style="font-size: 1.2em">{answer}</span>']
+    lines += [f"How far to trust it: {html.escape(model.trust(contract))}."]
+    lines += ["The model knows nothing but synthetic speech."] if contract.synthetic else []
+    for warning in heard["warnings"]:
+        kind, _, advice = html.escape(warning).partition(": ")
+        lines.append(f"<b>{kind.capitalize()}</b>: {advice}.")
+    return Html(f'<div role="status">{"<br>".join(lines)}</div>')
+
+
+class Recorder(anywidget.AnyWidget):
+    """A recorder on the browser's Web Audio API; what was recorded comes to the kernel, and goes nowhere else.
+
+    Where the page is not secure, or there is no microphone, it says so.
+
+    Attributes
+    ----------
+    value : tuple of (bytes, int)
+        Mono 16-bit PCM, little-endian, and its sample rate in Hz; empty until something was recorded.
+    max_duration_s : int
+    max_bytes : int
+    """
+
+    _esm = STATIC / "recorder.js"
+    _css = STATIC / "recorder.css"
+    value = traitlets.Tuple()
+    max_duration_s = traitlets.Int(MAX_RECORDING_S).tag(sync=True)
+    max_bytes = traitlets.Int(MAX_UPLOAD_BYTES).tag(sync=True)
+
+    def __init__(self, **traits):
+        super().__init__(**traits)
+        self.on_msg(self._receive)
+
+    def _receive(self, _widget, content, buffers):
+        self.value = (bytes(buffers[0]), content["sample_rate_hz"])
+
+
+class Voice(ipywidgets.HBox):
+    """A recording of your own: from the microphone or a file, whichever came last.
+
+    Attributes
+    ----------
+    recorder : Recorder
+    files : ipywidgets.FileUpload
+    value : tuple of (str, bytes, int or None)
+        What it is called, its content, and, where that is PCM as `Recorder` hands it over, its sample rate in Hz; empty
+        until there is one.
+    """
+
+    value = traitlets.Tuple()
+
+    def __init__(self):
+        self.recorder = Recorder()
+        self.files = ipywidgets.FileUpload(
+            accept=",".join(audio.SUFFIXES + audio.UNREAD_SUFFIXES),
+            multiple=False,
+            description="Upload a file",
+            layout={"width": "auto"},
+        )
+        children = [self.recorder, ipywidgets.Label("or"), self.files]
+        super().__init__(children, layout={"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 12px"})
+        self.recorder.observe(self._take_recording, names="value")
+        self.files.observe(self._take_file, names="value")
+
+    def _take_recording(self, change):
+        self.value = ("the recording", *change["new"])
+
+    def _take_file(self, change):
+        for file in change["new"]:
+            self.value = (file["name"], bytes(file["content"]), None)
+
+
+def talk(bundles):
+    """Record your voice or upload a recording, choose a model, and see what it says and how far to trust it.
+
+    The recording is kept in memory only. Nothing here imports TensorFlow.
 
     Parameters
     ----------
-    predictor : predict.Predictor
-    max_bytes : int
-        A larger file is refused.
+    bundles : dict of str to path-like
+        The bundles' folders by what to call them, as `model.at_hand` returns them.
 
     Returns
     -------
     Shell
     """
-    controls = {
-        "files": ipywidgets.FileUpload(
-            accept=",".join(audio.SUFFIXES + audio.UNREAD_SUFFIXES), multiple=False, description="your recording"
-        )
-    }
+    predictor = functools.lru_cache(predict.Predictor)
+    options = [(f"{name}: {_about(model.read_contract(folder))}", folder) for name, folder in bundles.items()]
+    controls = {"bundle": ipywidgets.Dropdown(options=options, description="model"), "voice": Voice()}
     player = _player()
 
-    def draw(files):
-        player.value = b""
-        if not files:
-            return None, f"No recording yet: {audio.FORMATS}, one sentence, at most {max_bytes / 1e6:.0f} MB."
-        (file,) = files
-        if file["size"] > max_bytes:
-            size, most = file["size"] / 1e6, max_bytes / 1e6
-            return None, f"{file['name']} has {size:.1f} MB; expected at most {most:.0f} MB. Cut it to one sentence."
+    def draw(bundle, voice):
+        if not voice:
+            most = f"at most {MAX_UPLOAD_BYTES / 1e6:.0f} MB"
+            return None, f"No recording yet: record one sentence, or upload it as {audio.FORMATS}, {most}."
+        name, content, sr = voice
+        if len(content) > MAX_UPLOAD_BYTES:
+            size, most = len(content) / 1e6, MAX_UPLOAD_BYTES / 1e6
+            return None, f"{name} has {size:.1f} MB; expected at most {most:.0f} MB. Cut it to one sentence."
+        if sr is not None:
+            content = audio.wav_bytes(np.frombuffer(content, "<i2"), sr)
         try:
-            return _answer(predictor, player, io.BytesIO(file["content"]))
+            return _answer(predictor(bundle), player, io.BytesIO(content))
         except (ValueError, OSError) as error:
-            return None, f"{file['name']}: {error}."
+            return None, f"{name}: {error}."
 
     return Shell(draw, controls, player=player)
+
+
+def _about(contract):
+    """Say in a few words what a bundle has learned from."""
+    speech = "synthetic speech in the layout of " if contract.synthetic else ""
+    return f"{speech}{corpora.short_title(contract.corpus)}, {len(contract.speakers)} speakers"

@@ -15,6 +15,7 @@ ONLY_PLACE = {  # what a library may be imported by, and no other module
     "keras": {"model"},
     "onnxruntime": {"predict"},
     "ipywidgets": {"widgets"},
+    "anywidget": {"widgets"},
     "typer": {"cli"},
     "seaborn": {"figures"},
     "soundfile": {"audio"},

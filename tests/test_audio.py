@@ -112,7 +112,7 @@ def test_an_hour_is_refused_from_its_header(tmp_path):
 
 def test_warnings_say_what_may_spoil_a_prediction():
     assert audio.warnings(SECOND, 16000) == []
-    assert audio.warnings(0 * SECOND, 16000) == ["silent: every sample is zero"]
+    assert audio.warnings(0 * SECOND, 16000) == ["silent: every sample is zero; see whether the microphone is muted"]
     assert audio.warnings(SECOND[:4000], 16000)[0].startswith("short: 0.25 s")
     assert audio.warnings(np.tile(SECOND, 20), 16000)[0].startswith("long: 20.0 s")
     assert audio.warnings(SECOND / 1e4, 16000)[0].startswith("quiet: -89 dB")

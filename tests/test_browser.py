@@ -15,8 +15,11 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import pytest
-from conftest import free_port, wait_for
+from conftest import REAL, free_port, wait_for
+
+from serlib import audio, corpora, synthetic, widgets
 
 pytestmark = pytest.mark.browser
 
@@ -366,3 +369,139 @@ def test_the_book_can_be_read_in_light_and_dark_and_on_a_phone(reading, book, sc
         contents.get_by_role("link", name="Compare corpora").click()
         assert contents.is_hidden()
         assert reading.url.endswith("05_evaluation.html#Compare-corpora")
+
+
+@pytest.fixture
+def spoken(tmp_path):
+    """A sentence as Chromium's microphone plays it, again and again: real if there is some, else synthetic."""
+    folder = REAL and corpora.find_folder(REAL, "emodb")
+    sr = 48000
+    if folder:
+        signal = audio.load(sorted(folder.glob("**/03a01Wa.wav"))[0], sr)
+    else:
+        signal = synthetic.speech("anger", "03", gender="male", sr=sr)
+    audio.write(tmp_path / "spoken.wav", signal, sr)
+    return tmp_path / "spoken.wav"
+
+
+def microphone(wav):
+    """Return what tells Chromium to allow the microphone, and what it hears."""
+    fake = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    return (*fake, f"--use-file-for-fake-audio-capture={wav}")
+
+
+def record(page, recorder, *, seconds):
+    """Press record, wait until the level moves and the time has come, and press stop."""
+    recorder.get_by_role("button", name="Record").press("Enter")
+    stop = recorder.get_by_role("button", name="Stop")
+    stop.wait_for()
+    level = recorder.get_by_role("meter")
+    page.wait_for_function("meter => meter.getAttribute('aria-valuenow') > -50", arg=level.element_handle())
+    page.wait_for_timeout(1000 * seconds)
+    shot(page, "06-recording")
+    stop.press("Enter")
+
+
+def test_a_recorded_sentence_is_answered(browser, lab, spoken):
+    with browser(*microphone(spoken)) as context:
+        for page in listened(context):
+            run_all(page, lab("06_prediction"))
+            widget = page.locator(".jp-OutputArea-output", has=page.locator(".serlib-recorder")).last
+            recorder = widget.get_by_role("group", name="recorder")
+            recorder.scroll_into_view_if_needed()
+            assert "not stored" in recorder.get_by_role("status").inner_text()
+            record(page, recorder, seconds=2.5)
+            widget.get_by_text("How far to trust it: UAR 0.58").wait_for()
+            assert "the answer is below" in recorder.get_by_role("status").inner_text()
+            image = widget.locator("img")
+            image.scroll_into_view_if_needed()
+            page.wait_for_timeout(500)
+            shot(page, "06-answer")
+            before = image.get_attribute("src")
+            widget.locator("select").select_option(index=1)
+            changed(image, before)
+            widget.get_by_text("knows nothing but synthetic speech").wait_for()
+            choose_theme(page, "JupyterLab Dark")
+            page.wait_for_timeout(500)
+            recorder.scroll_into_view_if_needed()
+            shot(page, "06-answer-dark")
+            choose_theme(page, "JupyterLab Light")
+
+
+def test_where_the_microphone_is_refused_a_file_does(browser, lab, spoken, tmp_path):
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 32000)
+    audio.write(tmp_path / "noise.wav", noise, 16000)
+    with browser("--use-fake-device-for-media-stream", "--deny-permission-prompts") as context:
+        for page in listened(context):
+            run_all(page, lab("06_prediction"))
+            widget = page.locator(".jp-OutputArea-output", has=page.locator(".serlib-recorder")).last
+            recorder = widget.get_by_role("group", name="recorder")
+            recorder.get_by_role("button", name="Record").press("Enter")
+            recorder.get_by_text("The microphone may not be used").wait_for()
+            assert "upload a recording instead" in recorder.get_by_role("status").inner_text()
+            image, before = widget.locator("img"), None
+            for file, answer in ((spoken, "It sounds most like"), (tmp_path / "noise.wav", "would rather not say")):
+                with page.expect_file_chooser() as chooser:
+                    widget.get_by_role("button", name="Upload a file").click()
+                chooser.value.set_files(file)
+                widget.get_by_text(answer).wait_for()
+                image.wait_for()
+                changed(image, before)
+                before = image.get_attribute("src")
+                recorder.scroll_into_view_if_needed()
+                shot(page, f"06-refused-{file.stem}")
+
+
+PAGE = """<!doctype html><meta charset="utf-8"><title>recorder</title><link rel="icon" href="data:,">
+<link rel="stylesheet" href="/recorder.css"><body><div id="here"></div><script type="module">
+import recorder from "/recorder.js";
+window.sent = [];
+const traits = { max_duration_s: LIMIT, max_bytes: 8e6 };
+const send = (content, _callbacks, [buffer]) => sent.push({ ...content, pcm: Array.from(new Int16Array(buffer)) });
+recorder.render({ model: { get: (name) => traits[name], send }, el: document.querySelector("#here") });
+</script>"""
+
+
+def alone(page, site, *, limit=30):
+    """Open a page with nothing but the recorder, and return it."""
+
+    def answer(route):
+        name = route.request.url.rsplit("/", 1)[1]
+        kind = {"js": "text/javascript", "css": "text/css"}.get(name.rsplit(".", 1)[-1], "text/html")
+        body = (widgets.STATIC / name).read_text() if name else PAGE.replace("LIMIT", str(limit))
+        route.fulfill(body=body, content_type=kind)
+
+    page.route(f"{site}/*", answer)
+    page.goto(f"{site}/")
+    return page.get_by_role("group", name="recorder")
+
+
+@pytest.mark.parametrize("has_worklet", [True, False], ids=["worklet", "script processor"])
+def test_what_is_recorded_is_what_was_played(browser, tmp_path, has_worklet):
+    sr, f0 = 48000, 440
+    tone = 0.5 * np.sin(2 * np.pi * f0 * np.arange(sr) / sr)
+    audio.write(tmp_path / "tone.wav", tone, sr)
+    with browser(*microphone(tmp_path / "tone.wav")) as context:
+        for page in listened(context):
+            if not has_worklet:
+                page.add_init_script("delete window.AudioWorkletNode")
+            recorder = alone(page, "http://localhost", limit=2)
+            recorder.get_by_role("button", name="Record").click()
+            recorder.get_by_text("The limit of 2 s is reached. Recorded 2.0 s").wait_for()
+            (sent,) = page.evaluate("sent")
+            assert len(sent["pcm"]) == 2 * sent["sample_rate_hz"]
+            pcm = np.array(sent["pcm"][sent["sample_rate_hz"] // 2 :]) / 32768
+            spectrum = abs(np.fft.rfft(pcm))
+            assert spectrum.argmax() * sent["sample_rate_hz"] / len(pcm) == pytest.approx(f0, abs=2)
+            assert abs(pcm).max() == pytest.approx(0.5, abs=0.05)
+            assert recorder.get_by_role("button", name="Record").is_enabled()
+
+
+def test_where_there_is_no_microphone_or_no_secure_page_it_is_said(page):
+    recorder = alone(page, "http://localhost")
+    recorder.get_by_role("button", name="Record").click()
+    recorder.get_by_text("No microphone was found").wait_for()
+    recorder = alone(page, "http://somewhere.test")
+    recorder.get_by_text("Recording needs a secure page").wait_for()
+    assert recorder.get_by_role("button", name="Record").is_disabled()
+    shot(page, "06-insecure")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -183,7 +184,8 @@ def test_the_honest_score_reaches_bundle_and_prediction(run, bundle):
     other = run("evaluate", "-p", "mine.csv", "--epochs", 1, "--into", "b", code=2)
     assert "is of synthetic emodb, paper, 3 epochs; the evaluation is of synthetic emodb, paper, 1" in user_error(other)
     run("evaluate", "-p", "mine.csv", "--folds", 2, "--epochs", 3, "-o", "q.csv", "--into", "b")
-    assert "on unseen speakers; chance" in run("predict", "-m", "b", wav).stderr
+    said = run("predict", "-m", "b", wav).stderr
+    assert re.search(r"UAR \d\.\d\d on unseen speakers \(95 % .*\); chance 0\.14", said)
     assert json.loads((run.place / "b" / "bundle.json").read_text())["honest"]["protocol"] == "speakers"
 
 
@@ -228,6 +230,15 @@ def test_the_cache_is_shown_and_cleared(run, bundle):
     assert said["file"] == str(run.place / "build/tiny/cache/cache.sqlite")
     assert run("cache", "--clear").stdout.startswith("0 vectors and 0 hashes of files")
     assert run("train", "-p", "mine.csv", "--epochs", 1, "-o", "v", "--verify").stdout
+
+
+def test_the_model_that_comes_with_the_package_predicts_by_its_name(run, bundle):
+    wav = next((run.place / "build/tiny/datasets/EMODB/wav").glob("*.wav"))
+    done = run("predict", wav, "-m", "emodb-paper", "--json")
+    (said,) = json.loads(done.stdout)
+    assert sum(said["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+    assert "paper model of emodb from emodb-paper" in done.stderr
+    assert "emodb-paper" in run("predict", "--help").stdout
 
 
 def test_predict_keeps_its_contract(run, bundle, tmp_path):

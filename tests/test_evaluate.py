@@ -342,7 +342,7 @@ def test_a_bundle_is_told_only_its_own_score_on_unseen_speakers(emodb, workplace
     X = features.extract(parts.table, features=SHORT.features)
     for epochs in (1, 2):
         fold = evaluate.fit_fold(parts, X, recipe=SHORT, epochs=epochs)
-        contract = evaluate.contract(fold, parts, recipe=SHORT)
+        contract = evaluate.contract(fold, parts, X=X, recipe=SHORT)
         evaluate.model.save(workplace / f"b{epochs}", fold.network, fold.history, contract)
     told = evaluate.tell(workplace / "b1", result)
     assert told.honest["uar"] == evaluate.summary(result.predictions)["uar"]
@@ -380,8 +380,9 @@ def test_the_recipe_is_flattered_by_a_random_split_and_not_by_unseen_speakers(co
 
 def test_a_contract_says_who_was_trained_on_and_how_it_scored(emodb, features_of):
     drawn = split.speakers(emodb, n_folds=2)
-    fold = evaluate.fit_fold(drawn, features_of(drawn), 1, recipe=SHORT)
-    contract = evaluate.contract(fold, drawn, recipe=SHORT)
+    X = features_of(drawn)
+    fold = evaluate.fit_fold(drawn, X, 1, recipe=SHORT)
+    contract = evaluate.contract(fold, drawn, X=X, recipe=SHORT)
     tested = drawn.table["fold"] == 1
     assert set(contract.speakers) == set(drawn.table.loc[~tested, "speaker"])
     assert contract.split["n_train"] + contract.split["n_validation"] == (~tested).sum()

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.spatial
 
 from serlib import model
 from serlib.settings import RECIPES
@@ -172,6 +173,7 @@ def contract():
         split={"protocol": "random", "seed": 42, "n_train": 81, "n_test": 0, "n_validation": 9, "validation": "x"},
         speakers=("emodb/03",),
         score={"protocol": "random", "n": 9, "accuracy": 0.5, "uar": 0.4},
+        familiar=model.Familiar.learn(np.eye(50, dtype=np.float32), list("ab") * 25).to_dict(),
     )
 
 
@@ -254,7 +256,9 @@ def edit(bundle, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 99}, "its format is not 1"),
+        ({"format": 1}, "its format is not 2; train the model again"),
+        ({"familiar": {"threshold": 1.0, "gaussian_base64": "AAAA"}}, "what it has heard is not 51 x 50 numbers"),
+        ({"format": 99}, "its format is not 2"),
         ({"emotions": ["fear", "anger", "neutral"]}, "not in the vocabulary's order"),
         ({"emotions": ["anger", "fear", "happy"]}, r"\['happy'\]"),
         ({"recipe": {"name": "paper"}}, "the recipe's settings are not this version's"),
@@ -289,3 +293,58 @@ def test_a_missing_part_is_named(bundle):
         model.read_contract(bundle)
     with pytest.raises(FileNotFoundError, match=r"nowhere is not a bundle \(no bundle.json\)"):
         model.read_contract(bundle.parent / "nowhere")
+
+
+def test_the_distance_is_that_of_scipy():
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(200, 4)) @ rng.normal(size=(4, 4)) * [1, 10, 100, 0.1] + 5).astype(np.float32)
+    familiar = model.Familiar.learn(X, ["a", "b"] * 100)
+    covariance = np.cov(X.T, ddof=0)
+    shrunk = 0.9 * covariance + 0.1 * np.diag(np.diag(covariance))
+    inverse = np.linalg.inv(shrunk)
+    expected = [scipy.spatial.distance.mahalanobis(x, X.mean(axis=0), inverse) / 2 for x in X[:20]]
+    np.testing.assert_allclose(familiar.distance(X[:20]), expected, rtol=1e-3)
+
+
+def test_the_threshold_lets_nearly_all_of_left_out_speakers_pass():
+    rng = np.random.default_rng(0)
+    speakers = np.repeat([f"s{number}" for number in range(40)], 25)
+    voices = np.repeat(rng.normal(size=(40, 6)), 25, axis=0)
+    X = (voices + 0.3 * rng.normal(size=(1000, 6))).astype(np.float32)
+    known, unseen = speakers < "s3", speakers >= "s3"
+    familiar = model.Familiar.learn(X[known], speakers[known])
+    passed = np.mean(familiar.distance(X[unseen]) <= familiar.threshold)
+    assert 0.85 < passed < 1
+    by_utterance = model.Familiar.learn(X[known], ["one"] * known.sum())  # voices are known then: too narrow
+    assert by_utterance.threshold < familiar.threshold
+    assert (familiar.distance(X[unseen] + 10) > familiar.threshold).all()
+
+
+def test_what_is_familiar_is_learned_from_few_and_from_constant_vectors():
+    for X in (np.zeros((3, 5), np.float32), np.arange(10, dtype=np.float32).reshape(2, 5)):
+        familiar = model.Familiar.learn(X, ["a"] * len(X))
+        again = model.Familiar.from_dict(familiar.to_dict(), n_mfcc=5)
+        np.testing.assert_array_equal(again.distance(X + 1), familiar.distance(X + 1))
+        assert again.threshold == familiar.threshold >= 0
+        assert np.isfinite(familiar.distance(X + 1)).all()
+
+
+def test_bundles_at_hand_are_those_that_can_be_used(bundle, monkeypatch):
+    here = dataclasses.replace(model.settings.current(), models=bundle.parent)
+    monkeypatch.setattr(model.settings, "current", lambda: here)
+    own = f"…/{bundle.name}"
+    usable, unusable = model.at_hand()
+    assert usable == {"emodb-paper": model.SHIPPED / "emodb-paper", own: bundle}
+    assert unusable == {}
+    edit(bundle, format=1)
+    usable, unusable = model.at_hand()
+    assert list(usable) == ["emodb-paper"]
+    assert "its format is not 2; train the model again" in unusable[own]
+
+
+def test_a_folder_comes_before_a_bundle_that_is_shipped(workplace):
+    assert model.find("emodb-paper") == model.SHIPPED / "emodb-paper"
+    (workplace / "emodb-paper").mkdir()
+    assert model.find("emodb-paper") == Path("emodb-paper")
+    with pytest.raises(FileNotFoundError, match=r"emodb-peper is not a bundle .*comes with serlib \(emodb-paper\)"):
+        model.read_contract(model.find("emodb-peper"))

@@ -1,8 +1,16 @@
+import base64
+import json
 import re
+import subprocess
 import tomllib
+import zipfile
 from pathlib import Path
 
+import flit_core.wheel
+import pytest
 import yaml
+
+from serlib import corpora, model, settings
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -58,3 +66,50 @@ def test_the_version_is_stated_once():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == serlib.__version__
     assert "version" in PROJECT["dynamic"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """What pip installs: the names of a wheel's files, with their sizes."""
+    file = flit_core.wheel.make_wheel_in(ROOT / "pyproject.toml", tmp_path_factory.mktemp("wheel")).file
+    with zipfile.ZipFile(file) as packed:
+        return {entry.filename: entry.file_size for entry in packed.infolist()}
+
+
+def test_the_wheel_holds_what_is_no_python(wheel):
+    data = [path for path in (ROOT / "serlib").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
+    assert {path.relative_to(ROOT).as_posix() for path in data} <= set(wheel)
+    assert {"serlib/static/recorder.js", "serlib/models/emodb-paper/model.onnx"} <= set(wheel)
+
+
+def test_git_does_not_hide_the_bundle_that_ships():
+    command = ["git", "check-ignore", *map(str, (ROOT / "serlib" / "models").rglob("*"))]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout == ""
+
+
+def test_the_bundle_that_ships_is_small_and_holds_no_speech_and_no_path(wheel):
+    mine = {name: size for name, size in wheel.items() if name.startswith("serlib/models/")}
+    assert {Path(name).name for name in mine} == {
+        *("MODEL_CARD.md", "bundle.json", "history.csv", "model.keras", "model.onnx"),
+    }
+    assert sum(mine.values()) < 1_500_000
+    for name in mine:
+        content = (ROOT / name).read_bytes()
+        assert not re.search(rb"/(home|root|work|tmp|Users)/", content), name
+    bundle = model.read_contract(model.find("emodb-paper"))
+    assert base64.b64decode(bundle.golden["wav_base64"]) == model._golden_wav()  # synthetic
+
+
+def test_the_bundle_that_ships_is_of_all_of_real_emodb_and_knows_its_score():
+    bundle = model.read_contract(model.find("emodb-paper"))
+    passport = corpora.get("emodb")
+    assert (bundle.corpus, bundle.synthetic, bundle.recipe) == ("emodb", False, settings.recipe("paper"))
+    assert bundle.epochs == bundle.recipe.training.epochs
+    assert bundle.split["n_train"] + bundle.split["n_validation"] + bundle.split["n_test"] == passport.n_utterances
+    assert set(bundle.speakers) == {f"emodb/{speaker}" for speaker in passport.speakers}
+    stored = json.loads((ROOT / "results" / "emodb" / "paper" / "speakers" / "seed-42.json").read_text())
+    assert bundle.honest.items() <= stored.items()
+    card = (model.SHIPPED / "emodb-paper" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert card == model.card(bundle)
+    assert passport.citation in card
+    assert passport.licence in card

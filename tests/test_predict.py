@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from conftest import real
 
 from serlib import audio, corpora, evaluate, features, model, predict, split
 from serlib.settings import RECIPES
@@ -22,7 +23,7 @@ def trained(emodb, tmp_path_factory):
         ]
     )
     fold = evaluate.fit_fold(parts, X, recipe=recipe, epochs=5)
-    model.save(folder, fold.network, fold.history, evaluate.contract(fold, parts, recipe=recipe))
+    model.save(folder, fold.network, fold.history, evaluate.contract(fold, parts, X=X, recipe=recipe))
     return fold.network, folder, emodb
 
 
@@ -60,7 +61,36 @@ def test_warnings_reach_the_table(trained, tmp_path):
     _, bundle, _ = trained
     audio.write(tmp_path / "silence.wav", np.zeros(16000, np.float32), 16000)
     (warnings,) = predict.predict(tmp_path / "silence.wav", bundle)["warnings"]
-    assert warnings == ["silent: every sample is zero"]
+    assert warnings[0] == "silent: every sample is zero; see whether the microphone is muted"
+    assert warnings[1].startswith("unfamiliar: unlike anything this model has heard (distance ")
+    assert len(warnings) == 2
+
+
+def test_what_is_unlike_the_training_part_is_called_unfamiliar(trained, tmp_path):
+    _, bundle, table = trained
+    noise = np.random.default_rng(0).uniform(-0.1, 0.1, 16000).astype(np.float32)
+    audio.write(tmp_path / "noise.wav", noise, 16000)
+    (warnings,) = predict.predict(tmp_path / "noise.wav", bundle)["warnings"]
+    assert [warning.split(":")[0] for warning in warnings] == [predict.UNFAMILIAR]
+    tested = [f"{table.attrs['folder']}/{path}" for path in table.loc[table["part"] == "test", "path"]]
+    refused = [bool(warnings) for warnings in predict.predict(tested, bundle)["warnings"]]
+    assert np.mean(refused) < 0.2
+
+
+def test_a_bundle_that_comes_with_the_package_is_found_by_its_name(trained, workplace):
+    _, _, table = trained
+    predictor = predict.Predictor("emodb-paper")
+    assert not predictor.contract.synthetic
+    assert predictor.hear(f"{table.attrs['folder']}/{table['path'][0]}")["emotion"] in predictor.contract.emotions
+
+
+@pytest.mark.corpus
+def test_the_bundle_that_ships_knows_most_of_its_corpus_and_refuses_others():
+    own, other = (audio.files(real(name))[:200] for name in ("emodb", "tess"))
+    said = [predict.predict(files, "emodb-paper")["warnings"] for files in (own, other)]
+    refused = [np.mean([any(predict.UNFAMILIAR in one for one in found) for found in warnings]) for warnings in said]
+    assert refused[0] < 0.05
+    assert refused[1] > 0.9
 
 
 def test_a_recording_in_memory_is_heard_like_one_on_disk(trained):

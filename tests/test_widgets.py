@@ -34,14 +34,20 @@ def seen(monkeypatch):
 
 
 @pytest.fixture(scope="session")
-def predictor(emodb, tmp_path_factory):
-    """A small network, trained for an epoch on synthetic speech, ready to hear."""
+def predictor_folder(emodb, tmp_path_factory):
+    """The bundle of a small network, trained for an epoch on synthetic speech."""
     recipe, parts = settings.recipe("paper"), split.from_parts(emodb)
-    X = np.zeros((len(parts.table), recipe.features.n_mfcc), np.float32)
+    paths = [index.root_of(emodb) / path for path in parts.table["path"]]
+    X = np.stack([features.from_file(path, features=recipe.features) for path in paths])
     fold = evaluate.fit_fold(parts, X, recipe=recipe, epochs=1)
     folder = tmp_path_factory.mktemp("models") / "bundle"
-    model.save(folder, fold.network, fold.history, evaluate.contract(fold, parts, recipe=recipe))
-    return predict.Predictor(folder)
+    model.save(folder, fold.network, fold.history, evaluate.contract(fold, parts, X=X, recipe=recipe))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def predictor(predictor_folder):
+    return predict.Predictor(predictor_folder)
 
 
 def is_png(image):
@@ -321,18 +327,88 @@ def test_a_recording_of_the_corpus_is_played_and_heard(emodb, predictor, seen):
     assert offered == set(emodb.loc[emodb["emotion"] == "sadness", "path"])
 
 
-def test_an_uploaded_recording_is_heard_from_memory(predictor, seen):
+@pytest.fixture
+def shell(predictor_folder):
+    """The widget to talk to, with two models: one by its folder, one that comes with the package."""
+    return widgets.talk({"mine": predictor_folder, **model.shipped()})
+
+
+def has_player(shell):
+    return any(shell.player in getattr(child, "children", ()) for child in shell.children)
+
+
+def upload(shell, name, content):
+    shell.controls["voice"].files.value = file_named(name, content)
+
+
+def record(shell, signal, sr):
+    """Hand over what the browser does: a message with a buffer of 16-bit integers."""
+    pcm = np.clip(np.round(32768 * signal), -32768, 32767).astype("<i2").tobytes()
+    shell.controls["voice"].recorder._handle_custom_msg({"sample_rate_hz": sr}, [memoryview(pcm)])
+
+
+NOISE = np.random.default_rng(0).uniform(-0.1, 0.1, 16000).astype(np.float32)
+
+
+def test_an_uploaded_recording_is_heard_from_memory(shell, emodb, seen):
     calls = seen("draw_probabilities")
-    shell = widgets.upload(predictor)
     assert "No recording yet" in shell.message.value
-    assert shell.picture.layout.display == shell.player.layout.display == "none"
-    sound = np.random.default_rng(0).uniform(-0.1, 0.1, 16000).astype(np.float32)
-    shell.controls["files"].value = file_named("me.wav", audio.wav_bytes(sound, 16000))
+    assert shell.picture.layout.display == "none"
+    assert not has_player(shell)
+    upload(shell, "me.wav", (index.root_of(emodb) / emodb["path"][0]).read_bytes())
     assert len(calls) == 1
     assert is_png(shell.picture)
     assert bytes(shell.player.value).startswith(b"RIFF")
-    assert shell.message.value == "the model knows nothing but synthetic speech"
+    assert has_player(shell)
+    assert "nothing but synthetic speech" in shell.message.value
+    assert "It sounds most like" in shell.message.value
     assert shell.picture.layout.display != "none"
+
+
+def test_a_recording_of_the_browser_is_heard_as_it_was_spoken(shell, emodb, predictor_folder):
+    file = index.root_of(emodb) / emodb["path"][0]
+    signal = audio.load(file, 16000)
+    expected = predict.Predictor(predictor_folder).hear(file)
+    record(shell, signal, 16000)
+    assert f"<b>{expected['emotion']}</b> (probability {max(expected['probabilities'].values()):.2f})" in (
+        shell.message.value
+    )
+    played, sr = audio.soundfile.read(io.BytesIO(shell.player.value))
+    assert sr == widgets.PLAYED_HZ
+    assert np.corrcoef(played, signal)[0, 1] > 0.999
+
+
+def test_the_last_of_recording_and_file_is_heard(shell):
+    record(shell, NOISE, 16000)
+    recorded = bytes(shell.player.value)
+    upload(shell, "me.wav", audio.wav_bytes(NOISE[:12000], 16000))
+    uploaded = bytes(shell.player.value)
+    assert len(uploaded) < len(recorded)
+    record(shell, NOISE[::-1], 16000)
+    assert len(shell.player.value) == len(recorded)
+
+
+def test_another_model_hears_the_same_recording_and_states_its_own_score(shell, seen):
+    calls = seen("draw_probabilities")
+    record(shell, NOISE, 16000)
+    assert "its score on unseen speakers is unknown; chance 0.14" in shell.message.value
+    shell.controls["bundle"].index = 1
+    assert len(calls) == 2
+    honest = model.read_contract(model.find("emodb-paper")).honest
+    low, high = honest["uar_ci95"]
+    score = f"UAR {honest['uar']:.2f} on unseen speakers (95 % interval {low:.2f} to {high:.2f}); chance 0.14"
+    assert score in shell.message.value
+    assert "synthetic" not in shell.message.value
+
+
+def test_what_is_unlike_anything_heard_gets_no_answer(shell, seen):
+    calls = seen("draw_probabilities")
+    record(shell, NOISE, 16000)
+    assert "would rather not say" in shell.message.value
+    assert "<b>Unfamiliar</b>: unlike anything this model has heard" in shell.message.value
+    assert "sounds most like" not in shell.message.value
+    assert calls[-1][0][1] == {"is_doubtful": True}
+    assert len({bar.get_facecolor() for bar in calls[-1][1].patches}) == 1
 
 
 @pytest.mark.parametrize(
@@ -343,27 +419,58 @@ def test_an_uploaded_recording_is_heard_from_memory(predictor, seen):
         (base64.b64decode("UklGRiQAAABXQVZFZm10IBAAAAABAAEAgD4AAAB9AAACABAAZGF0YQAAAAA="), "no samples"),
     ],
 )
-def test_an_upload_that_cannot_be_read_is_a_sentence_not_an_error(predictor, content, said):
-    shell = widgets.upload(predictor)
-    shell.controls["files"].value = file_named("<b>me</b>.wav", content)
+def test_an_upload_that_cannot_be_read_is_a_sentence_not_an_error(shell, content, said):
+    upload(shell, "<b>me</b>.wav", content)
     assert said in shell.message.value
     assert "&lt;b&gt;me&lt;/b&gt;.wav" in shell.message.value
+    assert not has_player(shell)
     assert widgets.ERROR not in shell.message.value
     assert not shell.picture.value
 
 
-def test_an_upload_that_is_too_large_is_not_decoded(predictor, monkeypatch):
-    monkeypatch.setattr(predictor, "hear", lambda source: pytest.fail("it was decoded"))
-    shell = widgets.upload(predictor, max_bytes=1000)
-    shell.controls["files"].value = file_named("long.wav", bytes(2000))
-    assert "expected at most" in shell.message.value
+def test_an_upload_that_is_too_large_is_not_decoded(shell, monkeypatch):
+    monkeypatch.setattr(predict.Predictor, "hear", lambda *_: pytest.fail("it was decoded"))
+    upload(shell, "long.wav", bytes(widgets.MAX_UPLOAD_BYTES + 1))
+    assert "expected at most 8 MB" in shell.message.value
 
 
-def test_what_may_spoil_an_answer_is_said(predictor):
-    shell = widgets.upload(predictor)
-    shell.controls["files"].value = file_named("silence.wav", audio.wav_bytes(np.zeros(16000, np.float32), 16000))
-    assert "silent" in shell.message.value
+def test_the_longest_recording_fits_into_a_message_of_the_servers():
+    recorder = widgets.Recorder()
+    assert recorder.max_bytes < 10_000_000
+    assert 2 * 96000 * recorder.max_duration_s < recorder.max_bytes
+
+
+@pytest.mark.parametrize(
+    ("signal", "kind", "advice"),
+    [
+        (0 * NOISE, "Silent", "see whether the microphone is muted"),
+        (NOISE[:4000], "Short", "about a second of speech"),
+        (np.tile(NOISE, 20), "Long", "so cut it"),
+        (NOISE / 200, "Quiet", "record closer to the microphone"),
+        (np.sign(NOISE), "Clipped", "move away from the microphone"),
+    ],
+)
+def test_what_may_spoil_an_answer_is_said_with_advice(shell, signal, kind, advice):
+    record(shell, signal, 16000)
+    (line,) = [line for line in shell.message.value.split("<br>") if line.startswith(f"<b>{kind}</b>: ")]
+    assert advice in line
     assert is_png(shell.picture)
+
+
+def test_talking_never_imports_tensorflow(predictor_folder):
+    code = """if True:
+        import sys
+        from serlib import audio, model, synthetic, widgets
+        shell = widgets.talk({"mine": sys.argv[1], **model.at_hand()[0]})
+        pcm = (20000 * synthetic.speech("anger", "03", gender="male", sr=16000)).astype("<i2").tobytes()
+        for number in range(len(shell.controls["bundle"].options)):
+            shell.controls["bundle"].index = number
+            shell.controls["voice"].recorder._handle_custom_msg({"sample_rate_hz": 16000 + number}, [pcm])
+            assert "How far to trust it" in shell.message.value, shell.message.value
+        print(sorted({"tensorflow", "keras", "numba"} & set(sys.modules)))"""
+    command = [sys.executable, "-c", code, str(predictor_folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_an_error_in_a_callback_is_shown_where_the_picture_was():
