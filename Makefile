@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: tutorial book test lint lab figures bench results models browser clean
+.PHONY: tutorial book test lint lab app figures bench results models browser clean
 
 tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave the book
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
@@ -19,10 +19,13 @@ lint: $(INSTALLED)  ## style, spelling, notebooks without outputs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/codespell
-	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb
+	$(BIN)/nbstripout --verify --keep-id notebooks/*.ipynb serlib/app/app.ipynb
 
 lab: $(INSTALLED)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
+
+app: $(INSTALLED)  ## a page to talk to, and to explore the corpora on: no code to be seen, for this machine alone
+	JUPYTER_PATH=serlib/app $(BIN)/voila serlib/app/app.ipynb --template=serlib --Voila.ip=127.0.0.1 --token
 
 figures: $(INSTALLED)  ## draw every figure of the README (SERLIB_PROFILE=full: from your EMODB)
 	$(BIN)/python -m serlib figures

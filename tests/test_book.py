@@ -87,7 +87,7 @@ def test_a_broken_link_fails_the_build(workplace, monkeypatch, capsys):
 
 
 def test_only_what_changed_is_executed_again(workplace, monkeypatch):
-    paths, executed = [workplace / "01_a.ipynb", workplace / "09_your_own_corpus.ipynb"], []
+    paths, executed = [workplace / "06_prediction.ipynb", workplace / "09_your_own_corpus.ipynb"], []
     for path in paths:
         nbformat.write(notebook_of(v4.new_code_cell("1", id="one")), path)
 

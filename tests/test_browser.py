@@ -94,6 +94,7 @@ def served(module, folder, address):
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),  # none that another server left open
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "JUPYTER_PATH": str(folder),  # the app's template
         "TQDM_DISABLE": "1",
     }
     with (folder / "server.log").open("w") as log:
@@ -426,6 +427,35 @@ def test_a_recorded_sentence_is_answered(browser, lab, spoken):
             recorder.scroll_into_view_if_needed()
             shot(page, "06-answer-dark")
             choose_theme(page, "JupyterLab Light")
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory):
+    """The app, as `make app` serves it, in the tiny profile: its address."""
+    folder = tmp_path_factory.mktemp("app")
+    shutil.copytree(NOTEBOOKS.parent / "serlib" / "app", folder, dirs_exist_ok=True)
+    port, token = free_port(), "a-token-of-the-tests"
+    address, command = f"http://127.0.0.1:{port}", ["voila", "app.ipynb", "--template=serlib", "--Voila.ip=127.0.0.1"]
+    options = ["--no-browser", f"--port={port}", f"--token={token}"]
+    with served([*command, *options], folder, f"{address}/voila/static/voila.js"):
+        yield f"{address}/?token={token}"
+
+
+def test_the_app_answers_a_recorded_sentence_and_shows_no_code(browser, app, spoken):
+    with browser(*microphone(spoken)) as context:
+        for page in listened(context):
+            page.goto(app)
+            recorder = page.get_by_role("group", name="recorder")
+            recorder.wait_for()
+            shot(page, "app")
+            record(page, recorder, seconds=2.5)
+            page.get_by_text("How far to trust it: UAR 0.58").wait_for()
+            shot(page, "app-answer")
+            page.locator(".serlib-map .chart .mark").first.wait_for()
+            page.locator(".serlib-map").scroll_into_view_if_needed()
+            shot(page, "app-corpora")
+            assert page.get_by_text("from serlib import").count() == 0
+            assert page.get_by_text("Traceback").count() == 0
 
 
 def test_where_the_microphone_is_refused_a_file_does(browser, lab, spoken, tmp_path):
