@@ -102,7 +102,7 @@ def epochs_for(table, recipe, epochs=None):
     return epochs or (SYNTHETIC_EPOCHS if table.attrs.get("synthetic") else recipe.training.epochs)
 
 
-def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, progress=False):
+def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, watch=None, progress=False):
     """Train on one fold's training rows and score its test rows.
 
     Parameters
@@ -115,6 +115,10 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, progress=False
     epochs : int, optional
         By default the recipe's.
     seed : int
+    watch : callable, optional
+        Called after every epoch with a dict: ``epoch`` (from 1), ``loss``, ``accuracy``, ``val_loss``,
+        ``val_accuracy`` and ``val_uar``. If it returns something true, training ends there, and what was learned till
+        then is kept.
     progress : bool
 
     Returns
@@ -131,6 +135,13 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, progress=False
         held_out, unit = splitting.validation(train, by_speaker=not split.is_speaker_dependent, seed=seed)
         validation, source = train[held_out], f"a tenth of the training part, by {unit}"
     X_validation, y_validation = X[validation.index], validation["emotion"].to_numpy()
+
+    def watched(network, epoch, scores):
+        true = np.searchsorted(emotions, y_validation)  # emotions are in the alphabet's order
+        is_right = network.predict_on_batch(X_validation[..., None]).argmax(axis=1) == true
+        counts = (np.bincount(some, minlength=len(emotions)) for some in (true[is_right], true))
+        return watch({"epoch": epoch, **scores, "val_uar": float(mean_recall(*counts))})
+
     network, history = model.fit(
         recipe,
         X_train[~held_out],
@@ -139,6 +150,7 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, progress=False
         validation=(X_validation, y_validation),
         epochs=epochs,
         seed=seed,
+        callbacks=[] if watch is None else [model.after_epoch(watched)],
         progress=progress,
     )
 

@@ -877,6 +877,39 @@ def draw_scores(summaries, *, heard=None, ax=None):
     return _despine(ax)
 
 
+def draw_score(summary, *, heard=None, ax=None):
+    """Draw one result's UAR on the way from nothing to perfect: with its interval, chance, and listeners.
+
+    Parameters
+    ----------
+    summary : dict
+        As `evaluate.summary` returns it.
+    heard : float, optional
+        The UAR of listeners.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax, (7.6, 1.35))
+    uar, chance = summary["uar"], summary["chance"]
+    ax.barh(0, uar, 0.6, color=PROTOCOL_COLOURS[summary["protocol"]])
+    ax.text(uar, 0.36, f"UAR {uar:.2f}", ha="center", va="bottom", fontsize=9)
+    if summary["uar_ci95"]:
+        low, high = summary["uar_ci95"]
+        ends = [[max(0, uar - low)], [max(0, high - uar)]]
+        ax.errorbar(uar, 0, xerr=ends, color="0.15", capsize=5, linewidth=1.5)
+    ax.plot([chance, chance], [-0.38, 0.38], **CHANCE)
+    ax.text(chance, -0.42, f"chance {chance:.2f}", ha="center", va="top", fontsize=9)
+    if heard is not None:
+        ax.plot([heard], [0], **HEARD)
+        ax.text(heard, -0.42, f"listeners {heard:.2f}", ha="center", va="top", fontsize=9)
+    ax.set(xlim=(0, 1), ylim=(-0.9, 0.8), yticks=[], xticks=np.linspace(0, 1, 6))
+    ax.spines["left"].set_visible(False)
+    return _despine(ax)
+
+
 def draw_ladder(scores, *, chance, measure="accuracy", ax=None):
     """Draw what one model scores under ways of testing, from the most flattering to the honest one.
 

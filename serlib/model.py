@@ -184,6 +184,29 @@ def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, call
     return network, pd.DataFrame(rows, columns=HISTORY_COLUMNS[1:])
 
 
+def after_epoch(act):
+    """Return a callback for `fit` that acts after every epoch, and may end the training there.
+
+    Parameters
+    ----------
+    act : callable
+        Takes the network, the number of the epoch (from 1) and its scores by name; if it returns something true, no
+        further epoch is begun.
+
+    Returns
+    -------
+    keras.callbacks.Callback
+    """
+    _tensorflow()
+    import keras
+
+    class AfterEpoch(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.stop_training = bool(act(self.model, epoch + 1, logs))
+
+    return AfterEpoch()
+
+
 def _one_hot(y, emotions):
     """Return `y` as float32, shape (n_utterances, n_emotions), a single 1 in each row."""
     if unknown := sorted(set(map(str, y)).difference(emotions)):

@@ -5,11 +5,16 @@ the data, so that what is missing cannot be chosen. A callback has no caller tha
 the traceback in place of the picture, in a block of the class `ERROR` that headless runs look for.
 """
 
+import asyncio
+import concurrent.futures
 import contextlib
+import contextvars
 import dataclasses
 import functools
 import html
 import io
+import threading
+import time
 import traceback
 from pathlib import Path
 
@@ -20,7 +25,7 @@ import pandas as pd
 import traitlets
 from matplotlib import pyplot as plt
 
-from . import audio, corpora, figures, index, labels, model, predict, settings
+from . import audio, audit, corpora, evaluate, figures, index, labels, model, predict, settings
 from . import features as mfccs
 from . import split as splitting
 
@@ -34,6 +39,9 @@ AXES = {"PCA": ("first principal component", "second principal component"), "t-S
 NO_POINTS = {name: [] for name in ("x", "y", "utterance", "text", "group", "corpus", "groups", "corpora")}
 NO_POINTS |= {"by": "", "title": "", "axes": ["", ""]}
 INVERT = "Hear what the MFCCs keep"
+MAX_FOLDS = 12  # that can be chosen; more are no other lesson
+UPDATED_S = 0.25  # the time between two updates of a training's curves: quick enough to follow, and no burden
+N_DRAWN = 500  # points of a curve; more are no more to see
 STATIC = Path(__file__).parent / "static"
 
 PROTOCOL_NAMES = {
@@ -59,6 +67,8 @@ class Shell(ipywidgets.VBox):
         Takes an argument per control, and returns a Figure (or None) and a sentence (or ""), text or `Html`.
     controls : dict of str to Widget
         By the name of the argument.
+    adjust : callable, optional
+        Makes what the controls offer agree with one another; called before anything is drawn.
     player : ipywidgets.Audio, optional
         Stands between the controls and the picture, where there is one.
 
@@ -70,8 +80,8 @@ class Shell(ipywidgets.VBox):
         PNG.
     """
 
-    def __init__(self, draw, controls, *, player=None):
-        self._draw, self.controls, self.player = draw, controls, player
+    def __init__(self, draw, controls, *, adjust=lambda: None, player=None):
+        self._draw, self._adjust, self.controls, self.player = draw, adjust, controls, player
         self.message = ipywidgets.HTML()
         self.picture = ipywidgets.Image(
             format="png", layout={"max_width": "calc(100% - 8px)", "align_self": "flex-start"}
@@ -84,10 +94,12 @@ class Shell(ipywidgets.VBox):
         self._heard = ipywidgets.Box()
         super().__init__([row, self._heard, self.message, self.picture])
         self._show()
+        redraw = self.guarded(lambda _change: self._show())
         for control in controls.values():
-            control.observe(self._redraw, names="value")
+            control.observe(redraw, names="value")
 
     def _show(self):
+        self._adjust()
         figure, sentence = self._draw(**{name: control.value for name, control in self.controls.items()})
         self.message.value = sentence if isinstance(sentence, Html) else html.escape(sentence)
         self._show_picture(b"" if figure is None else _png(figure))
@@ -98,10 +110,23 @@ class Shell(ipywidgets.VBox):
         is_heard = self.player and png  # a browser reports a player without a sound as an error
         self._heard.children = [self.player] if is_heard else []
 
-    def _redraw(self, _change):
-        with _errors_in(self.message):
-            return self._show()
-        self._show_picture(b"")
+    def guarded(self, callback):
+        """Return a callback that shows its error in place of the picture, and is not called by what it does itself."""
+        is_busy = False
+
+        def guard(*args):
+            nonlocal is_busy
+            if is_busy:
+                return
+            is_busy = has_failed = True
+            with _errors_in(self.message):
+                callback(*args)
+                has_failed = False
+            is_busy = False
+            if has_failed:
+                self._show_picture(b"")
+
+        return guard
 
 
 @contextlib.contextmanager
@@ -110,7 +135,12 @@ def _errors_in(message):
     try:
         yield
     except Exception:
-        message.value = f'<pre class="{ERROR}">{html.escape(traceback.format_exc())}</pre>'
+        message.value = _error_block()
+
+
+def _error_block():
+    """Return the traceback of the exception at hand as HTML, in a block that headless runs look for."""
+    return f'<pre class="{ERROR}">{html.escape(traceback.format_exc())}</pre>'
 
 
 class Picture(anywidget.AnyWidget):
@@ -138,6 +168,14 @@ def _row(*controls):
     for control in controls:
         control.style.description_width = "initial"
     return ipywidgets.HBox(controls, layout={"flex_flow": "row wrap", "grid_gap": "4px 20px"})
+
+
+def _offer(control, options, default=None):
+    """Change what a control offers; what is chosen stays so if it still can be, else the default is, or the first."""
+    values, chosen = [value for _, value in options], control.value
+    if list(control.options) != options:
+        control.options = options
+        control.value = next((value for value in (chosen, default) if value in values), values[0])
 
 
 def _png(figure):
@@ -468,44 +506,100 @@ def explore_mfcc(recordings, *, features):
     return MfccLaboratory(recordings, features=features)
 
 
-def play_with_split(table):
-    """Choose protocol, seed and fold, and see who is trained on and who is tested.
+def play_with_split(tables):
+    """Choose corpus, protocol, folds and seed, and see who is trained on, who is tested, and what leaks.
 
     Parameters
     ----------
-    table : DataFrame
-        An index table.
+    tables : dict of str to DataFrame
+        Index tables by corpus id.
 
     Returns
     -------
     Shell
     """
-    speakers = set(table.loc[table["part"] != "", "speaker"])
-    possible = ["random", *(["speakers", "loso"] if len(speakers) > 1 else [])]
+    names = [(corpora.short_title(name), name) for name in tables]
     controls = {
-        "protocol": ipywidgets.Dropdown(
-            options=[(PROTOCOL_NAMES[name], name) for name in possible], description="protocol"
-        ),
+        "corpus": ipywidgets.Dropdown(options=names, description="corpus"),
+        "protocol": ipywidgets.Dropdown(description="protocol"),
+        "n_folds": ipywidgets.Dropdown(description="folds"),
+        "fold": ipywidgets.Dropdown(description="fold shown"),
         "seed": ipywidgets.IntSlider(settings.SEED, 0, 100, description="seed", continuous_update=False),
-        "fold": ipywidgets.Dropdown(options=[("1 of 1", 0)], description="fold"),
     }
 
     @functools.lru_cache(maxsize=64)
-    def made(protocol, seed):
+    def made(corpus, protocol, n_folds, seed):
         if protocol == "random":  # `make` would take the parts that stand in the table, whatever the seed
-            return splitting.random(table, seed=seed)
-        return splitting.make(table, protocol, seed=seed)
+            return splitting.random(tables[corpus], n_folds=n_folds if n_folds > 1 else None, seed=seed)
+        return splitting.make(tables[corpus], protocol, n_folds=n_folds, seed=seed)
 
-    def offer_folds(change):
-        n_folds = made(change["new"], controls["seed"].value).n_folds
-        controls["fold"].options = [(f"{fold + 1} of {n_folds}", fold) for fold in range(n_folds)]
+    @functools.cache
+    def usual_folds(corpus):
+        """Return the usual number of folds of each protocol that the corpus allows."""
+        usual = {"random": 1}
+        for protocol in ("speakers", "loso", "sentences"):
+            with contextlib.suppress(ValueError):
+                usual[protocol] = made(corpus, protocol, None, settings.SEED).n_folds
+        return usual
 
-    controls["protocol"].observe(offer_folds, names="value")
+    def folds(corpus, protocol):
+        """Return what can be chosen as the number of folds."""
+        if protocol == "loso":
+            n_speakers = usual_folds(corpus)[protocol]
+            return [(f"{n_speakers}, one a speaker", n_speakers)]
+        used = tables[corpus][tables[corpus]["part"] != ""]
+        if protocol == "random":
+            most, least = used["emotion"].value_counts().min(), [("1, of a fifth", 1)]
+        else:
+            most, least = used[protocol.removesuffix("s")].nunique(), []
+        return [*least, *((str(n), n) for n in range(2, 1 + min(most, MAX_FOLDS)))]
 
-    def draw(protocol, seed, fold):
-        return figures.draw_fold(made(protocol, seed), fold=fold), ""
+    def adjust():
+        corpus = controls["corpus"].value
+        usual = usual_folds(corpus)
+        _offer(controls["protocol"], [(PROTOCOL_NAMES[protocol], protocol) for protocol in usual])
+        protocol = controls["protocol"].value
+        _offer(controls["n_folds"], folds(corpus, protocol), usual[protocol])
+        controls["seed"].disabled = protocol == "loso"
+        n_folds = controls["n_folds"].value
+        _offer(controls["fold"], [(f"{fold + 1} of {n_folds}", fold) for fold in range(n_folds)])
 
-    return Shell(draw, controls)
+    def draw(corpus, protocol, n_folds, fold, seed):
+        split = made(corpus, protocol, n_folds, seed)
+        return figures.draw_fold(split, fold=fold), _split_in_words(split, fold)
+
+    return Shell(draw, controls, adjust=adjust)
+
+
+def _split_in_words(split, fold):
+    """Say who is trained on and who is tested, what leaks, and what the score will mean."""
+    is_test = split.table["fold"] == fold
+    train, test = split.table[~is_test], split.table[is_test]
+
+    def counted(rows, what):
+        n_speakers = rows["speaker"].nunique()
+        return f"<b>{what}</b>: {len(rows):,} utterances of {n_speakers} speaker{'s' if n_speakers > 1 else ''}"
+
+    lines = []
+    for leak in splitting.leaks(train, test).itertuples():
+        if leak.n:
+            words = f"{leak.n:,} of {leak.n_test:,} tested utterances are {audit.IN_WORDS[leak.kind]}"
+            lines.append(f"<b>⚠ {leak.kind}</b>: {words}, such as {html.escape(leak.examples)}")
+        elif (test[splitting.LEAKS[leak.kind][-1]] == "").all():
+            lines.append(f"<b>? {leak.kind}</b>: not looked for, since {audit.WHY_UNCHECKED[leak.kind]}")
+        else:
+            lines.append(f"<b>✓ {leak.kind}</b>: no tested utterance is {audit.IN_WORDS[leak.kind]}")
+    meaning = "how well people are recognised whom the model " + (
+        "knows: it is speaker-dependent" if split.is_speaker_dependent else "has never heard: it is speaker-independent"
+    )
+    counts = pd.crosstab(split.table["speaker"], np.where(is_test, "tested", "trained on"))
+    counts = counts.reindex(columns=["trained on", "tested"], fill_value=0).rename_axis(index=None, columns=None)
+    return Html(
+        "<div style='line-height: 1.45; max-width: 60em'>"
+        f"<p>{counted(train, 'trained on')}; {counted(test, 'tested')}. The score will say {meaning}.</p>"
+        f"<ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
+        f"<details><summary>The numbers behind the bars, by speaker</summary>{counts.to_html(border=0)}</details></div>"
+    )
 
 
 def explore_network(recipe, n_emotions):
@@ -554,39 +648,289 @@ def explore_network(recipe, n_emotions):
     return Shell(draw, controls)
 
 
-def browse_confusions(predictions):
-    """Choose a corpus and a protocol, and see what was taken for what.
+class Curves(anywidget.AnyWidget):
+    """Learning curves that grow.
+
+    Attributes
+    ----------
+    panels : list of dict
+        ``label``, ``high`` (the upper end of its scale; None follows the curves) and ``series``: a list of dicts
+        ``name``, ``column`` (of `history`), ``colour`` and ``dash`` (as SVG has it).
+    history : dict of str to list of float
+        ``epoch``, and a column per series.
+    n_epochs : int
+        Where the scale of epochs ends.
+    """
+
+    _esm, _css = STATIC / "curves.js", STATIC / "curves.css"
+    panels = traitlets.List().tag(sync=True)
+    history = traitlets.Dict().tag(sync=True)
+    n_epochs = traitlets.Int(1).tag(sync=True)
+
+
+def _series(name, column, colour, dash=""):
+    return {"name": name, "column": column, "colour": colour, "dash": dash}
+
+
+PANELS = [
+    {
+        "label": "loss",
+        "high": None,
+        "series": [_series("training", "loss", figures.TRAIN), _series("validation", "val_loss", figures.TEST)],
+    },
+    {
+        "label": "accuracy, and UAR",
+        "high": 1,
+        "series": [
+            _series("training", "accuracy", figures.TRAIN),
+            _series("validation", "val_accuracy", figures.TEST),
+            _series("validation UAR", "val_uar", figures.SHARED, "6 3"),
+        ],
+    },
+]
+
+
+class Monitor(ipywidgets.VBox):
+    """A training while it goes on: its curves, how long it will take, and a button that ends it.
+
+    It runs in a thread of its own. A cell that says ``trained = await monitor`` waits for what comes of it, and lets
+    the kernel hear of the button meanwhile; where there is no cell, `result` waits.
 
     Parameters
     ----------
-    predictions : dict of (str, str) to DataFrame
-        Predictions tables by corpus id and protocol.
+    train : callable
+        Trains, and returns what `result` shall: called with `watch`, as `evaluate.fit_fold` takes it.
+    n_epochs : int
+
+    Attributes
+    ----------
+    button : ipywidgets.Button
+    bar : ipywidgets.IntProgress
+    message : ipywidgets.HTML
+    curves : Curves
+    """
+
+    def __init__(self, train, n_epochs):
+        self.button = ipywidgets.Button(
+            description="Stop, and keep what is learned", icon="stop", layout={"width": "auto"}
+        )
+        self.bar = ipywidgets.IntProgress(max=n_epochs, layout={"width": "16em"})
+        self.message = ipywidgets.HTML("starting")
+        self.curves = Curves(panels=PANELS, n_epochs=n_epochs)
+        row = ipywidgets.HBox(
+            [self.button, self.bar, self.message],
+            layout={"flex_flow": "row wrap", "grid_gap": "4px 12px", "align_items": "center"},
+        )
+        super().__init__([row, self.curves])
+        self._train, self._rows, self._shown_at = train, [], 0.0
+        self._stopped, self._trained = threading.Event(), concurrent.futures.Future()
+        self.button.on_click(lambda _button: self.stop())
+        run = functools.partial(contextvars.copy_context().run, self._run)  # what it says belongs to this cell
+        threading.Thread(target=run, daemon=True).start()
+
+    def stop(self):
+        """End the training after the epoch at hand; what was learned till then is kept."""
+        self._stopped.set()
+
+    def result(self):
+        """Wait until the training has ended, and return what came of it.
+
+        An interrupt while it waits ends the training as the button does.
+
+        Raises
+        ------
+        Exception
+            Whatever ended the training.
+        """
+        try:
+            return self._trained.result()
+        except KeyboardInterrupt:
+            self.stop()
+            return self._trained.result()
+
+    def __await__(self):
+        return asyncio.wrap_future(self._trained).__await__()
+
+    def _run(self):
+        began_s = time.perf_counter()
+        self._trained.set_running_or_notify_cancel()  # a cell that is interrupted while it waits does not end it
+        try:
+            trained = self._train(self._watch)
+            self.curves.n_epochs = len(self._rows)  # what was learned fills the width
+            self._show()
+        except BaseException as error:
+            self.message.value, self.bar.bar_style, self.button.disabled = _error_block(), "danger", True
+            self._trained.set_exception(error)
+            return
+        n, of, took = len(self._rows), self.bar.max, _duration(time.perf_counter() - began_s)
+        stopped = f"stopped after {n:,} of {of:,} epochs, {took}; what was learned till then is kept"
+        self.message.value = stopped if n < of else f"{n:,} epochs in {took}"
+        self.bar.bar_style, self.button.disabled = "success", True
+        self._trained.set_result(trained)
+
+    def _watch(self, scores):
+        """Take an epoch's scores, show them now and then, and say whether the training is to end."""
+        now_s = time.perf_counter()
+        self._rows.append(scores | {"at_s": now_s})
+        if now_s - self._shown_at >= UPDATED_S:
+            n, of = len(self._rows), self.bar.max
+            left_s = (now_s - self._rows[0]["at_s"]) / max(1, n - 1) * (of - n)
+            self.message.value = f"epoch {n:,} of {of:,}" + (f", about {_duration(left_s)} left" if n > 1 else "")
+            self._show()
+            self._shown_at = time.perf_counter()
+        return self._stopped.is_set()
+
+    def _show(self):
+        rows = self._rows[:: 1 + len(self._rows) // N_DRAWN]
+        rows += self._rows[-1:] if rows[-1] is not self._rows[-1] else []
+        columns = ("epoch", *(one["column"] for panel in PANELS for one in panel["series"]))
+        self.bar.value = len(self._rows)
+        self.curves.history = {name: [round(row[name], 4) for row in rows] for name in columns}
+
+
+def _duration(seconds):
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"
+
+
+def watch_training(split, X, fold=0, *, recipe, epochs=None, seed=settings.SEED):
+    """Train on one fold, and watch it: `evaluate.fit_fold` in the background.
+
+    Parameters
+    ----------
+    split : Split
+    X : ndarray of float32, shape (n_utterances, n_mfcc)
+        In the order of ``split.table``.
+    fold : int
+    recipe : Recipe
+    epochs : int, optional
+        By default the recipe's.
+    seed : int
+
+    Returns
+    -------
+    Monitor
+        Its `result` is an `evaluate.Fold`.
+    """
+    n_epochs = epochs or recipe.training.epochs
+    return Monitor(
+        lambda watch: evaluate.fit_fold(split, X, fold, recipe=recipe, epochs=n_epochs, seed=seed, watch=watch),
+        n_epochs,
+    )
+
+
+class ConfusionMatrix(anywidget.AnyWidget):
+    """A confusion matrix whose cells can be chosen, and the utterances of the chosen one.
+
+    A message ``{"play": utterance}`` asks for a recording; ``{"played": utterance}`` with a WAV file brings it.
+
+    Attributes
+    ----------
+    emotions : list of str
+    counts : list of list of int
+        A row per true, a column per predicted emotion.
+    chosen : list of str
+        The true and the predicted emotion of the chosen cell, or nothing.
+    listed : dict
+        ``cell`` (as `chosen`), ``note``, ``rows``: a list of dicts ``utterance``, ``speaker``, ``y_true``, ``y_pred``,
+        ``probability`` (of ``y_pred``) and ``at_hand``.
+    """
+
+    _esm, _css = STATIC / "matrix.js", STATIC / "matrix.css"
+    emotions = traitlets.List().tag(sync=True)
+    counts = traitlets.List().tag(sync=True)
+    chosen = traitlets.List().tag(sync=True)
+    listed = traitlets.Dict().tag(sync=True)
+
+
+def browse_results(stored, tables):
+    """Choose a stored result: see its score, and what was taken for what; list the utterances of a cell, and hear them.
+
+    Parameters
+    ----------
+    stored : DataFrame
+        As `evaluate.stored` returns it.
+    tables : dict of str to DataFrame
+        Index tables of the corpora whose recordings are at hand, by corpus id.
 
     Returns
     -------
     Shell
+        With one more attribute: ``matrix``, a ConfusionMatrix.
+
+    Raises
+    ------
+    ValueError
+        If nothing is stored.
     """
-    names = list(dict.fromkeys(corpus for corpus, _ in predictions))
+    if stored.empty:
+        raise ValueError("no result is stored; make one with 'python -m serlib evaluate', or evaluate.obtain")
+    trained_on = "trained on " + stored["trained_on"].map(corpora.short_title)
+    how = stored["protocol"].map(PROTOCOL_NAMES).where(stored["protocol"] != "cross-corpus", trained_on)
+    place = {name: k for k, name in enumerate((*corpora.NAMES, *PROTOCOL_NAMES))}
+    known = stored.assign(how=how).sort_values(["recipe", "seed"])
+    known = known.sort_values(["corpus", "protocol"], key=lambda names: names.map(place), kind="stable")
+    descriptions = {"corpus": "corpus", "how": "protocol", "recipe": "recipe", "seed": "seed"}
+    controls = {column: ipywidgets.Dropdown(description=name) for column, name in descriptions.items()}
+    read, matrix, chosen = functools.lru_cache(maxsize=16)(evaluate.read), ConfusionMatrix(), {}
 
-    def protocols(corpus):
-        return [(PROTOCOL_NAMES[protocol], protocol) for name, protocol in predictions if name == corpus]
+    def adjust():
+        rows = known
+        for column, control in controls.items():
+            values = rows[column].drop_duplicates().tolist()
+            _offer(control, [(corpora.short_title(v) if column == "corpus" else str(v), v) for v in values], "paper")
+            rows = rows[rows[column] == control.value]
 
-    controls = {
-        "corpus": ipywidgets.Dropdown(
-            options=[(corpora.short_title(name), name) for name in names], description="corpus"
-        ),
-        "protocol": ipywidgets.Dropdown(options=protocols(names[0]), description="protocol"),
-    }
+    def draw(**wanted):
+        (file,) = known.loc[(known[list(wanted)] == pd.Series(wanted)).all(axis=1), "file"]
+        predictions = read(file).predictions
+        summary, counts = evaluate.summary(predictions), evaluate.confusion(predictions)
+        chosen.update(predictions=predictions, files=_files(predictions, tables))
+        with matrix.hold_sync():
+            matrix.emotions, matrix.counts = list(counts), counts.to_numpy().tolist()
+            matrix.chosen, matrix.listed = [], {}
+        corpus, synthetic = summary["corpus"], predictions.attrs["synthetic"]
+        heard = {} if synthetic else corpora.heard_uar([corpus])
+        what = f"{summary['n']:,} utterances{' of synthetic speech' if synthetic else ''}"
+        what += f" by {predictions['speaker'].nunique()} speakers, tested in {summary['n_folds']} folds"
+        figure = figures.draw_score(summary, heard=heard.get(corpus)).figure
+        return figure, f"{what.replace(' in 1 folds', ' once')}; accuracy {summary['accuracy']:.2f}."
 
-    def offer_protocols(change):
-        controls["protocol"].options = protocols(change["new"])
+    shell = Shell(draw, controls, adjust=adjust)
 
-    controls["corpus"].observe(offer_protocols, names="value")
+    def list_cell(change):
+        if not change["new"]:
+            return
+        (true, said), rows, files = change["new"], chosen["predictions"], chosen["files"]
+        rows = rows[(rows["y_true"] == true) & (rows["y_pred"] == said)]
+        rows = rows.assign(probability=rows[f"p_{said}"], at_hand=[name in files for name in rows["utterance"]])
+        rows = rows.sort_values("probability", ascending=False, kind="stable")
+        n, n_missing, note = len(rows), int((~rows["at_hand"]).sum()), ""
+        if n_missing:
+            which = "No recording of these is" if n_missing == n else f"{n_missing} of {n} recordings are not"
+            title = corpora.short_title(rows["corpus"].iloc[0])
+            note = f"{which} at hand, to be heard; datasets/README.md says how to get {title}, and where to put it."
+        columns = ["utterance", "speaker", "y_true", "y_pred", "probability", "at_hand"]
+        matrix.listed = {"cell": change["new"], "note": note, "rows": rows[columns].to_dict("records")}
 
-    def draw(corpus, protocol):
-        return figures.draw_confusion(predictions[corpus, protocol]).figure, ""
+    def play(_matrix, asked, _buffers):
+        matrix.send({"played": asked["play"]}, buffers=[_played(chosen["files"][asked["play"]])])
 
-    return Shell(draw, controls)
+    matrix.observe(shell.guarded(list_cell), names="chosen")
+    matrix.on_msg(shell.guarded(play))
+    shell.matrix = matrix
+    shell.children = (*shell.children, matrix)
+    return shell
+
+
+def _files(predictions, tables):
+    """Return {utterance: recording} of the recordings that predictions are about, as far as they are at hand."""
+    table = tables.get(predictions["corpus"].iloc[0])
+    if table is None or bool(table.attrs.get("synthetic")) != bool(predictions.attrs["synthetic"]):
+        return {}
+    root = index.root_of(table)
+    files = {row.utterance: root / row.path for row in table.itertuples()}
+    return {utterance: file for utterance, file in files.items() if file.is_file()}
 
 
 def browse_scores(stored):

@@ -107,8 +107,8 @@ def served(module, folder, address):
             server.wait(30)
 
 
-def run_all(page, address, *, seconds=240):
-    """Open a notebook, run all its cells, and wait until the last has ended."""
+def run_all(page, address, *, meanwhile=lambda: None, seconds=240):
+    """Open a notebook, run all its cells, do something meanwhile, and wait until the last cell has ended."""
     page.goto(address)
     page.locator(".jp-NotebookPanel .jp-Toolbar-kernelName", has_text="Python 3").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
@@ -116,6 +116,7 @@ def run_all(page, address, *, seconds=240):
     busy = page.locator(".jp-InputPrompt", has_text="[*]")
     page.wait_for_function("document.querySelectorAll('.jp-CodeCell .jp-InputPrompt').length > 0")
     deadline = time.monotonic() + seconds
+    meanwhile()
     time.sleep(1)
     while busy.count():
         assert time.monotonic() < deadline, "the notebook is still at work"
@@ -535,3 +536,84 @@ def test_where_there_is_no_microphone_or_no_secure_page_it_is_said(page):
     recorder.get_by_text("Recording needs a secure page").wait_for()
     assert recorder.get_by_role("button", name="Record").is_disabled()
     shot(page, "06-insecure")
+
+
+def test_another_protocol_is_chosen_and_the_leaks_change(page, lab):
+    run_all(page, lab("03_split"))
+    widget = page.locator(".jp-OutputArea-output .widget-vbox", has_text="fold shown").first
+    widget.scroll_into_view_if_needed()
+    image, facts = widget.locator("img").first, widget.locator("ul")
+    assert "are by a speaker who is trained on" in facts.inner_text()
+    shot(page, "03-random")
+    before = image.get_attribute("src")
+    widget.locator("select").nth(1).select_option(label="one speaker at a time (speaker-independent)")
+    changed(image, before)
+    facts.get_by_text("no tested utterance is by a speaker who is trained on").wait_for()
+    assert widget.locator("select").nth(3).locator("option").count() == 7
+    shot(page, "03-loso")
+
+
+def copied(page, address, old, new):
+    """Put a copy of a notebook with other code beside it, and return the copy's address."""
+    stored = address.replace("/doc/tree/", "/api/contents/")
+    notebook = page.request.get(stored).json()["content"]
+    text = json.dumps(notebook)
+    assert text.count(old) == 1
+    changed = {"type": "notebook", "format": "json", "content": json.loads(text.replace(old, new))}
+    assert page.request.put(stored.replace(".ipynb", "-copy.ipynb"), data=changed).ok
+    return address.replace(".ipynb", "-copy.ipynb")
+
+
+def test_a_training_is_stopped_while_the_next_cell_waits_for_it(page, lab):
+    train = "widgets.watch_training(parts, X, recipe=recipe, epochs="
+    address = copied(page, lab("04_training"), f"{train}epochs", f"{train}2000")
+    stop = page.get_by_role("button", name="Stop, and keep what is learned")
+    said = page.locator(".widget-html", has_text="what was learned till then is kept")
+
+    def press():
+        stop.wait_for()
+        stop.scroll_into_view_if_needed()
+        page.get_by_text(re.compile("epoch .* of 2,000, about .* left")).wait_for()
+        page.wait_for_function("document.querySelector('.serlib-curves polyline').points.length > 50")
+        shot(page, "04-training")
+        stop.click()
+        said.wait_for()
+
+    run_all(page, address, meanwhile=press)
+    n_epochs = int(re.search("stopped after ([0-9,]+) of 2,000", said.inner_text()).group(1).replace(",", ""))
+    assert 50 < n_epochs < 2000
+    assert stop.is_disabled()
+    assert page.get_by_text(f"epochs     {n_epochs}").count()
+    stop.scroll_into_view_if_needed()
+    shot(page, "04-stopped")
+    choose_theme(page, "JupyterLab Dark")
+    shot(page, "04-stopped-dark")
+    choose_theme(page, "JupyterLab Light")
+
+
+def test_a_cell_of_the_matrix_is_chosen_with_the_keyboard_and_an_utterance_is_played(page, lab):
+    run_all(page, lab("05_evaluation"))
+    matrix = page.locator(".serlib-matrix")
+    matrix.evaluate("matrix => matrix.closest('.jp-OutputArea-output').scrollIntoView()")
+    cells = matrix.locator("[role=gridcell]")
+    cells.first.focus()
+    for key in ("ArrowDown", "ArrowRight", "Enter"):
+        page.keyboard.press(key)
+    chosen = matrix.locator("[aria-selected=true]")
+    assert chosen.get_attribute("aria-label").startswith("boredom recognised: ")
+    heading = matrix.locator("h4", has_text="boredom recognised")
+    heading.wait_for()
+    assert heading.inner_text() == chosen.get_attribute("aria-label")
+    rows = matrix.locator("tr[data-utterance]")
+    assert rows.count() == int(chosen.inner_text()) > 0
+    shot(page, "05-cell")
+    rows.first.get_by_role("button").click()
+    page.wait_for_function("document.querySelector('.serlib-matrix audio')?.currentTime > 0")
+    assert matrix.locator("audio").get_attribute("aria-label") == rows.first.get_attribute("data-utterance")
+    shot(page, "05-played")
+    choose_theme(page, "JupyterLab Dark")
+    shot(page, "05-played-dark")
+    choose_theme(page, "JupyterLab Light")
+    cells.nth(2).click()
+    matrix.locator("h4", has_text="anger taken for disgust").wait_for()
+    assert matrix.locator("audio").count() == 0

@@ -293,6 +293,25 @@ def test_validation_rows_are_neither_trained_on_nor_tested(emodb, features_of, p
     assert list(fold.validated) == list(fold.predictions)
 
 
+def test_a_watched_training_is_the_same_and_what_it_learned_till_it_was_ended_is_kept(emodb, features_of):
+    drawn, seen = split.speakers(emodb), []
+    X = features_of(drawn)
+
+    def watch(scores):
+        seen.append(scores)
+        return scores["epoch"] == 2
+
+    ended = evaluate.fit_fold(drawn, X, recipe=PAPER, epochs=5, watch=watch)
+    alone = evaluate.fit_fold(drawn, X, recipe=PAPER, epochs=2)
+    pd.testing.assert_frame_equal(ended.history, alone.history)
+    pd.testing.assert_frame_equal(ended.predictions, alone.predictions)
+    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert [[one[name] for name in columns] for one in seen] == ended.history[columns].to_numpy().tolist()
+    y_true, y_pred = ended.validated["y_true"], ended.validated["y_pred"]
+    expected = sklearn.metrics.recall_score(y_true, y_pred, average="macro", labels=sorted(set(y_true)))
+    assert seen[-1]["val_uar"] == pytest.approx(expected)
+
+
 def test_there_is_nothing_to_tune_on_where_the_curve_is_the_test_parts(emodb, workplace):
     result = evaluate.run(emodb, protocol="random", recipe=RECIPES["original-2021"], epochs=1, folder=workplace)
     assert result.about["validation"] == "test"

@@ -135,6 +135,19 @@ def test_scores_are_compared_with_chance_and_interval(predictions):
     assert len(ax.containers) == 3  # two bars and one interval
 
 
+def test_one_score_is_drawn_with_interval_chance_and_listeners(predictions):
+    summary = evaluate.summary(predictions) | {"uar": 0.5, "chance": 0.25, "uar_ci95": [0.4, 0.7]}
+    ax = figures.draw_score(summary, heard=0.9)
+    assert {"UAR 0.50", "chance 0.25", "listeners 0.90"} <= set(texts(ax))
+    bar, interval = ax.containers
+    assert bar[0].get_width() == 0.5
+    ((low, _), (high, _)) = interval.lines[2][0].get_segments()[0]
+    assert (low, high) == pytest.approx((0.4, 0.7))
+    (mark,) = [line for line in ax.lines if line.get_marker() == "D"]
+    assert list(mark.get_xdata()) == [0.9]
+    assert len(figures.draw_score({**summary, "uar_ci95": None}).containers) == 1
+
+
 def test_every_speaker_is_a_dot_and_the_worst_is_named():
     scores = pd.DataFrame({"uar": [0.5, 0.3, 0.7]}, index=["emodb/03", "emodb/08", "emodb/09"])
     ax = figures.draw_speakers_scores(scores, chance=0.25)

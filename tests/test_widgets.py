@@ -1,18 +1,22 @@
 """Widgets without a browser: set a control's value, see what is drawn."""
 
+import asyncio
 import base64
 import datetime
 import io
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import ipywidgets
 import numpy as np
 import pandas as pd
 import pytest
 
-from serlib import audio, evaluate, features, figures, index, model, predict, settings, split, widgets
+from serlib import audio, evaluate, features, figures, index, labels, model, predict, settings, split, widgets
 
 
 @pytest.fixture
@@ -246,7 +250,7 @@ def test_no_slider_fires_while_it_is_dragged(emodb):
     recipe, file = settings.recipe("paper"), index.root_of(emodb) / emodb["path"][0]
     for shell in (
         widgets.explore_mfcc({"an utterance": file}, features=recipe.features),
-        widgets.play_with_split(emodb),
+        widgets.play_with_split({"emodb": emodb}),
         widgets.explore_network(recipe, 7),
     ):
         sliders = [control for control in shell.controls.values() if hasattr(control, "continuous_update")]
@@ -254,27 +258,64 @@ def test_no_slider_fires_while_it_is_dragged(emodb):
         assert not any(slider.continuous_update for slider in sliders)
 
 
-def test_the_split_follows_protocol_seed_and_fold(emodb, seen):
+def test_the_split_follows_corpus_protocol_folds_seed_and_fold(made, emodb, seen):
     calls = seen("draw_fold")
-    shell = widgets.play_with_split(emodb)
+    shell = widgets.play_with_split({"emodb": emodb, "tess": index.scan(made["tess"], "tess")})
+    controls = shell.controls
     first = calls[-1][0][0][0]
-    assert first.protocol == "random"
-    shell.controls["seed"].value += 1
+    assert (first.protocol, first.n_folds) == ("random", 1)
+    controls["seed"].value += 1
     assert not calls[-1][0][0][0].table["fold"].equals(first.table["fold"])
-    shell.controls["protocol"].value = "loso"
+    controls["protocol"].value = "loso"
     n_speakers = emodb["speaker"].nunique()
-    assert len(shell.controls["fold"].options) == n_speakers
-    shell.controls["fold"].value = n_speakers - 1
+    assert len(controls["fold"].options) == n_speakers
+    assert controls["seed"].disabled
+    controls["fold"].value = n_speakers - 1
     assert calls[-1][0][1] == {"fold": n_speakers - 1}
     assert f"0 of {n_speakers} speakers on both sides" in calls[-1][1].axes[0].get_title()
-    shell.controls["protocol"].value = "random"
+    controls["protocol"].value = "speakers"
+    controls["n_folds"].value = 3
+    assert calls[-1][0][0][0].n_folds == 3
     assert calls[-1][0][1] == {"fold": 0}
+    assert not controls["seed"].disabled
+    controls["corpus"].value = "tess"
+    assert set(calls[-1][0][0][0].table["corpus"]) == {"tess"}
+    assert [n for _, n in controls["n_folds"].options] == [2]  # of two speakers
     assert widgets.ERROR not in shell.message.value
 
 
-def test_only_possible_protocols_are_offered(emodb):
+def test_one_change_draws_one_picture(emodb, seen):
+    calls = seen("draw_fold")
+    shell = widgets.play_with_split({"emodb": emodb})
+    shell.controls["protocol"].value = "speakers"
+    assert len(calls) == 2
+
+
+def test_only_possible_protocols_are_offered(made, emodb):
+    def offered(table):
+        return [value for _, value in widgets.play_with_split({"x": table}).controls["protocol"].options]
+
+    assert offered(emodb) == ["random", "speakers", "loso", "sentences"]
+    assert offered(emodb.assign(sentence="")) == ["random", "speakers", "loso"]
     alone = emodb[emodb["speaker"] == emodb["speaker"][0]].reset_index(drop=True)
-    assert [value for _, value in widgets.play_with_split(alone).controls["protocol"].options] == ["random"]
+    assert offered(alone) == ["random", "sentences"]
+
+
+def test_leaks_are_told_in_words(emodb):
+    one = emodb[emodb["speaker"] == emodb["speaker"][0]].groupby("emotion").filter(lambda rows: len(rows) > 1)
+    two = one.groupby("emotion").head(2).assign(sentence="s").reset_index(drop=True)
+    n = two["emotion"].nunique()
+    shell = widgets.play_with_split({"emodb": two})
+    shell.controls["n_folds"].value = 2
+    assert f"<b>tested</b>: {n} utterances of 1 speaker. " in shell.message.value
+    assert f"<b>⚠ speaker</b>: {n} of {n} tested utterances are by a speaker who is trained on" in shell.message.value
+    assert f"<b>⚠ take</b>: {n} of {n} tested utterances" in shell.message.value
+    assert "<b>✓ recording</b>: no tested utterance" in shell.message.value
+    unknown = widgets.play_with_split({"emodb": emodb.assign(sentence="")})
+    assert "<b>? take</b>: not looked for, since nothing says what is spoken" in unknown.message.value
+    unknown.controls["protocol"].value = "speakers"
+    assert "<b>✓ speaker</b>: no tested utterance" in unknown.message.value
+    assert "it is speaker-independent" in unknown.message.value
 
 
 def test_the_network_is_drawn_with_other_layers(seen):
@@ -287,31 +328,177 @@ def test_the_network_is_drawn_with_other_layers(seen):
     assert calls[-1][0][0][0].get_layer("pool_3").output.shape[1] == 12
 
 
-def predictions_of(corpus, protocol, emotions):
-    return evaluate.pd.DataFrame(
-        {
-            "utterance": [f"{corpus}/{k}" for k in range(len(emotions))],
-            **{"corpus": corpus, "recipe": "paper", "protocol": protocol, "seed": 1, "fold": 0, "speaker": "a"},
-            **{"y_true": emotions, "y_pred": emotions},
-            **{f"p_{emotion}": 1 / len(emotions) for emotion in emotions},
-        }
-    )
+def scores_of(epoch):
+    return {"epoch": epoch, "loss": 1 / epoch, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "val_uar": 0.4}
 
 
-def test_confusions_are_offered_as_far_as_there_are_any(seen):
-    known = {
-        ("emodb", "random"): predictions_of("emodb", "random", ["anger", "boredom"]),
-        ("emodb", "speakers"): predictions_of("emodb", "speakers", ["anger", "boredom"]),
-        ("tess", "speakers"): predictions_of("tess", "speakers", ["anger", "fear", "surprise"]),
-    }
-    calls = seen("draw_confusion")
-    shell = widgets.browse_confusions(known)
-    shell.controls["protocol"].value = "speakers"
-    assert calls[-1][1].get_title().startswith("EMODB, speakers")
+def epochs_of(n_epochs):
+    """Return what trains for some epochs, or fewer, and returns how many it were."""
+
+    def train(watch):
+        for epoch in range(1, n_epochs + 1):
+            time.sleep(0.001)
+            if watch(scores_of(epoch)):
+                break
+        return epoch
+
+    return train
+
+
+def test_a_training_is_watched_to_its_end():
+    monitor = widgets.Monitor(epochs_of(700), 700)
+    assert monitor.result() == monitor.bar.value == 700
+    history = monitor.curves.history
+    assert history["epoch"][0] == 1
+    assert history["epoch"][-1] == 700
+    assert len(history["epoch"]) <= widgets.N_DRAWN
+    assert history["val_uar"] == [0.4] * len(history["epoch"])
+    assert "700 epochs" in monitor.message.value
+    assert monitor.button.disabled
+
+
+def test_the_button_ends_a_training_and_keeps_what_is_learned():
+    monitor = widgets.Monitor(epochs_of(10**9), 10**9)
+    monitor.button.click()
+    n_epochs = monitor.result()
+    assert n_epochs < 10**9
+    assert monitor.curves.history["epoch"][-1] == n_epochs
+    assert f"stopped after {n_epochs:,} of" in monitor.message.value
+
+
+def test_an_interrupt_while_waiting_ends_a_training_as_the_button_does():
+    monitor = widgets.Monitor(epochs_of(10**9), 10**9)
+    threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+    assert monitor.result() < 10**9
+    assert "what was learned till then is kept" in monitor.message.value
+
+
+def test_a_cell_may_wait_for_a_training_and_be_interrupted_without_harm():
+    async def wait(monitor, seconds):
+        return await asyncio.wait_for(monitor, seconds)
+
+    assert asyncio.run(wait(widgets.Monitor(epochs_of(5), 5), 60)) == 5
+    monitor = widgets.Monitor(epochs_of(10**9), 10**9)
+    with pytest.raises(TimeoutError):
+        asyncio.run(wait(monitor, 0.1))
+    monitor.stop()
+    assert monitor.result() < 10**9
+
+
+def test_an_error_in_a_training_is_shown_and_raised():
+    def train(watch):
+        watch(scores_of(1))
+        raise FloatingPointError("<loss> is not a number")
+
+    monitor = widgets.Monitor(train, 5)
+    with pytest.raises(FloatingPointError, match="is not a number"):
+        monitor.result()
+    assert widgets.ERROR in monitor.message.value
+    assert "&lt;loss&gt;" in monitor.message.value
+    assert monitor.button.disabled
+
+
+def test_a_watched_fold_is_the_one_that_is_fitted_without_a_monitor(emodb):
+    recipe, parts = settings.recipe("paper"), split.from_parts(emodb)
+    X = np.random.default_rng(0).normal(size=(len(parts.table), recipe.features.n_mfcc)).astype(np.float32)
+    watched = widgets.watch_training(parts, X, recipe=recipe, epochs=3).result()
+    alone = evaluate.fit_fold(parts, X, recipe=recipe, epochs=3)
+    pd.testing.assert_frame_equal(watched.history, alone.history)
+    pd.testing.assert_frame_equal(watched.predictions, alone.predictions)
+
+
+@pytest.fixture
+def results(emodb, tmp_path):
+    """What is stored: made-up results on synthetic EMODB by two protocols and two recipes, real TESS, and across."""
+
+    def store(table, protocol, recipe, *, synthetic, trained_on=None):
+        emotions = labels.ordered(table["emotion"])
+        scored = table[["utterance", "corpus", "speaker"]].assign(
+            recipe=recipe, protocol=protocol, seed=42, fold=0, y_true=table["emotion"]
+        )
+        p = np.random.default_rng(len(recipe)).dirichlet(np.ones(len(emotions)), len(table))
+        predictions = evaluate.table_of(scored, p, emotions)
+        corpus = table["corpus"].iloc[0]
+        about = {"synthetic": synthetic, "trained_on": trained_on or corpus}
+        file = evaluate.result_file(tmp_path, trained_on or corpus, recipe, protocol, 42)
+        history = pd.DataFrame(columns=list(model.HISTORY_COLUMNS))
+        evaluate.write(evaluate.Result(predictions, predictions[:0], history, about), file)
+
+    store(emodb, "random", "paper", synthetic=True)
+    store(emodb, "speakers", "paper", synthetic=True)
+    store(emodb, "speakers", "original-2021", synthetic=True)
+    store(emodb, "cross-corpus", "paper", synthetic=True, trained_on="tess")
+    tess = emodb.assign(corpus="tess", utterance=emodb["utterance"].str.replace("emodb", "tess"))
+    store(tess, "speakers", "paper", synthetic=False)
+    return evaluate.stored(tmp_path)
+
+
+def test_results_are_offered_as_far_as_they_are_stored(results, seen):
+    calls = seen("draw_score")
+    shell = widgets.browse_results(results, {})
+    offered = {name: [label for label, _ in control.options] for name, control in shell.controls.items()}
+    assert offered["corpus"] == ["EMODB", "TESS"]
+    speakers = widgets.PROTOCOL_NAMES["speakers"]
+    assert offered["how"] == [widgets.PROTOCOL_NAMES["random"], speakers, "trained on TESS"]
+    assert offered["recipe"] == ["paper"]
+    shell.controls["how"].value = speakers
+    assert [value for _, value in shell.controls["recipe"].options] == ["original-2021", "paper"]
+    assert shell.controls["recipe"].value == "paper"
+    shell.controls["recipe"].value = "original-2021"
+    assert (calls[-1][0][0][0]["recipe"], calls[-1][0][0][0]["protocol"]) == ("original-2021", "speakers")
+    assert calls[-1][0][1] == {"heard": None}  # nobody listened to synthetic speech
     shell.controls["corpus"].value = "tess"
-    assert [value for _, value in shell.controls["protocol"].options] == ["speakers"]
-    assert [tick.get_text() for tick in calls[-1][1].get_yticklabels()] == ["anger", "fear", "surprise"]
+    assert calls[-1][0][0][0]["corpus"] == "tess"
+    assert [value for _, value in shell.controls["how"].options] == [speakers]
     assert widgets.ERROR not in shell.message.value
+    with pytest.raises(ValueError, match="no result is stored; make one"):
+        widgets.browse_results(results[:0], {})
+
+
+def test_a_cell_lists_its_utterances_the_surest_first_and_they_are_played(results, emodb, monkeypatch):
+    shell = widgets.browse_results(results, {"emodb": emodb})
+    matrix, predictions = shell.matrix, evaluate.read(results["file"][1]).predictions
+    shell.controls["recipe"].value = "paper"
+    assert matrix.emotions == sorted(set(emodb["emotion"]))
+    counts = pd.crosstab(predictions["y_true"], predictions["y_pred"])
+    assert matrix.counts == counts.to_numpy().tolist()
+    matrix.chosen = ["fear", "anger"]
+    rows = matrix.listed["rows"]
+    expected = predictions[(predictions["y_true"] == "fear") & (predictions["y_pred"] == "anger")]
+    assert {row["utterance"] for row in rows} == set(expected["utterance"]) != set()
+    probabilities = [row["probability"] for row in rows]
+    assert probabilities == sorted(expected["p_anger"], reverse=True)
+    assert all(row["at_hand"] for row in rows)
+    assert matrix.listed["note"] == ""
+    sent = []
+    monkeypatch.setattr(matrix, "send", lambda content, buffers: sent.append((content, buffers)))
+    matrix._handle_custom_msg({"play": rows[0]["utterance"]}, [])
+    ((content, (wav,)),) = sent
+    assert content == {"played": rows[0]["utterance"]}
+    path = emodb.set_index("utterance").loc[rows[0]["utterance"], "path"]
+    file = index.root_of(emodb) / path
+    assert len(audio.load(io.BytesIO(wav), 16000)) == len(audio.load(file, 16000))
+    shell.controls["how"].value = widgets.PROTOCOL_NAMES["speakers"]
+    assert matrix.chosen == []
+    assert matrix.listed == {}
+
+
+def test_synthetic_speech_is_never_played_in_place_of_real_recordings(results, emodb):
+    tess = emodb.assign(corpus="tess", utterance=emodb["utterance"].str.replace("emodb", "tess"))
+    shell = widgets.browse_results(results, {"tess": tess})
+    for corpus, title in (("emodb", "EMODB"), ("tess", "TESS")):
+        shell.controls["corpus"].value = corpus
+        shell.matrix.chosen = ["anger", "anger"]
+        assert not any(row["at_hand"] for row in shell.matrix.listed["rows"])
+        assert "No recording of these is at hand" in shell.matrix.listed["note"]
+        assert f"how to get {title}" in shell.matrix.listed["note"]
+
+
+def test_an_error_while_a_cell_is_listed_is_shown(results):
+    shell = widgets.browse_results(results, {})
+    shell.matrix.chosen = ["anger", "envy"]
+    assert widgets.ERROR in shell.message.value
+    assert "p_envy" in shell.message.value
 
 
 def test_a_recording_of_the_corpus_is_played_and_heard(emodb, predictor, seen):
