@@ -366,6 +366,15 @@ def test_the_button_ends_a_training_and_keeps_what_is_learned():
     assert f"stopped after {n_epochs:,} of" in monitor.message.value
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises KeyboardInterrupt, also where tests run in several processes."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_while_waiting_ends_a_training_as_the_button_does():
     monitor = widgets.Monitor(epochs_of(10**9), 10**9)
     threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
