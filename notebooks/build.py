@@ -328,7 +328,7 @@ def still(model_id, states, source):
         if state.get("description") and chosen:
             controls.append((state["description"], chosen))
         elif state["_model_name"] == "HTMLModel" and state.get("value"):
-            messages.append(html.unescape(re.sub("<[^>]*>", "", state["value"])))
+            messages.append(Markup(state["value"]))  # whatever it holds of others is escaped
         data = (buffer["data"] for buffer in model.get("buffers", ()))
         pictures += [one.strip() for one in data if base64.b64decode(one)[: len(PNG)] == PNG]
     alt = " ".join([what, "Shown with", "; ".join(f"{name}: {value}" for name, value in controls) + "."])

@@ -8,7 +8,6 @@ the traceback in place of the picture, in a block of the class `ERROR` that head
 import asyncio
 import concurrent.futures
 import contextlib
-import contextvars
 import dataclasses
 import functools
 import html
@@ -725,8 +724,7 @@ class Monitor(ipywidgets.VBox):
         self._train, self._rows, self._shown_at = train, [], 0.0
         self._stopped, self._trained = threading.Event(), concurrent.futures.Future()
         self.button.on_click(lambda _button: self.stop())
-        run = functools.partial(contextvars.copy_context().run, self._run)  # what it says belongs to this cell
-        threading.Thread(target=run, daemon=True).start()
+        threading.Thread(target=self._run, daemon=True).start()
 
     def stop(self):
         """End the training after the epoch at hand; what was learned till then is kept."""
