@@ -587,6 +587,7 @@ def test_a_training_is_stopped_while_the_next_cell_waits_for_it(page, lab):
     stop.scroll_into_view_if_needed()
     shot(page, "04-stopped")
     choose_theme(page, "JupyterLab Dark")
+    page.wait_for_timeout(500)
     shot(page, "04-stopped-dark")
     choose_theme(page, "JupyterLab Light")
 
@@ -612,6 +613,8 @@ def test_a_cell_of_the_matrix_is_chosen_with_the_keyboard_and_an_utterance_is_pl
     assert matrix.locator("audio").get_attribute("aria-label") == rows.first.get_attribute("data-utterance")
     shot(page, "05-played")
     choose_theme(page, "JupyterLab Dark")
+    page.wait_for_timeout(500)
+    matrix.evaluate("matrix => matrix.closest('.jp-OutputArea-output').scrollIntoView()")
     shot(page, "05-played-dark")
     choose_theme(page, "JupyterLab Light")
     cells.nth(2).click()
