@@ -207,7 +207,8 @@ def across_table(folder):
         for test in names:
             runs = found[(found["trained_on"] == train) & (found["corpus"] == test)].set_index("recipe")
             uars = " / ".join(f"{runs['uar'][name]:.2f}" for name in ACROSS if name in runs.index)
-            cells.append(f"{uars} ({runs['chance'].iloc[0]:.2f})" if uars else "")
+            missing = "" if train == test else "not made yet"
+            cells.append(f"{uars} ({runs['chance'].iloc[0]:.2f})" if uars else missing)
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 

@@ -843,7 +843,7 @@ def draw_scores(summaries, *, heard=None, ax=None):
     summaries : list of dict
         As `evaluate.summary` returns them, of any corpora and protocols.
     heard : dict of str to float, optional
-        By corpus, the UAR of listeners: a mark beside its bars.
+        By corpus, the UAR of listeners: a mark amid its bars.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -870,7 +870,7 @@ def draw_scores(summaries, *, heard=None, ax=None):
         ax.plot([x - width / 2, x + width / 2], [summary["chance"]] * 2, **CHANCE)
     ax.plot([], [], **CHANCE, label="chance")
     if marks := [(names.index(name), uar) for name, uar in (heard or {}).items() if name in names]:
-        ax.plot(*np.add(marks, [0.46, 0]).T, **HEARD, label="listeners")
+        ax.plot(*zip(*marks, strict=True), **HEARD, label="listeners")
     ax.set_xticks(range(len(names)), _corpus_ticks(names))
     ax.set(ylabel="UAR", ylim=(0, 1.1), xlim=(-0.6, len(names) - 0.4))
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))

@@ -86,12 +86,10 @@ class Shell(ipywidgets.VBox):
             format="png", layout={"max_width": "calc(100% - 8px)", "align_self": "flex-start"}
         )
         for control in controls.values():
-            if hasattr(control, "style"):  # boxes have none
-                control.style.description_width = "initial"
+            if not isinstance(control, ipywidgets.Box):
                 control.layout.width = "28em" if hasattr(control, "continuous_update") else "auto"
-        row = ipywidgets.HBox(list(controls.values()), layout={"flex_flow": "row wrap", "grid_gap": "4px 20px"})
         self._heard = ipywidgets.Box()
-        super().__init__([row, self._heard, self.message, self.picture])
+        super().__init__([_row(*controls.values()), self._heard, self.message, self.picture])
         self._show()
         redraw = self.guarded(lambda _change: self._show())
         for control in controls.values():
@@ -165,7 +163,8 @@ class Picture(anywidget.AnyWidget):
 def _row(*controls):
     """Put controls side by side, as far as there is room, with their whole descriptions."""
     for control in controls:
-        control.style.description_width = "initial"
+        if not isinstance(control, ipywidgets.Box):
+            control.style.description_width = "initial"
     return ipywidgets.HBox(controls, layout={"flex_flow": "row wrap", "grid_gap": "4px 20px"})
 
 
@@ -466,7 +465,7 @@ class MfccLaboratory(ipywidgets.VBox):
         if wanted == self._shown:
             return
         self.message.value = ""
-        self._offer(None)
+        self._put_beside(None)
         if self._shown is None or recording != self._shown[0]:
             self._signal = audio.load(recording, self._first.sr)
             self.player.value = _played(recording)
@@ -480,9 +479,9 @@ class MfccLaboratory(ipywidgets.VBox):
 
     def _show_inverted(self):
         signal = mfccs.invert(self._mfcc, features=self._features())
-        self._offer(ipywidgets.Audio(value=_wav(signal, self._first.sr), format="wav", autoplay=True, loop=False))
+        self._put_beside(ipywidgets.Audio(value=_wav(signal, self._first.sr), format="wav", autoplay=True, loop=False))
 
-    def _offer(self, inverted):
+    def _put_beside(self, inverted):
         """Put a sound beside the recording's, or take it away."""
         self.inverted = inverted
         self._heard.children = [self.player, self.invert, *([inverted] if inverted else [])]
@@ -1011,19 +1010,17 @@ def hear_recordings(table, predictor):
 
     controls = {
         "emotion": ipywidgets.Dropdown(options=emotions, description="acted emotion"),
-        "path": ipywidgets.Dropdown(options=utterances(emotions[0]), description="recording"),
+        "path": ipywidgets.Dropdown(description="recording"),
     }
     player = _player()
 
-    def offer_utterances(change):
-        controls["path"].options = utterances(change["new"])
-
-    controls["emotion"].observe(offer_utterances, names="value")
+    def adjust():
+        _offer(controls["path"], utterances(controls["emotion"].value))
 
     def draw(emotion, path):
         return _answer(predictor, player, root / path, f"acted: {emotion}; ")
 
-    return Shell(draw, controls, player=player)
+    return Shell(draw, controls, adjust=adjust, player=player)
 
 
 def _answer(predictor, player, source, known=""):
