@@ -313,7 +313,7 @@ def still(model_id, states, source):
     states : dict of str to dict
         All widgets' states in the notebook, by model id.
     source : str
-        The cell that shows it; the docstring of the function of `serlib.widgets` that it calls describes the pictures.
+        The cell that shows it; the docstring of the function of `serlib.widgets` that it calls says what the widget is.
 
     Returns
     -------
@@ -329,12 +329,15 @@ def still(model_id, states, source):
             controls.append((state["description"], chosen))
         elif state["_model_name"] == "HTMLModel" and state.get("value"):
             messages.append(Markup(state["value"]))  # whatever it holds of others is escaped
-        data = (buffer["data"] for buffer in model.get("buffers", ()))
-        pictures += [one.strip() for one in data if base64.b64decode(one)[: len(PNG)] == PNG]
-    alt = " ".join([what, "Shown with", "; ".join(f"{name}: {value}" for name, value in controls) + "."])
+        data = (buffer["data"].strip() for buffer in model.get("buffers", ()))
+        pictures += [
+            (one, state.get("alt") or state["answer"]["alt"])
+            for one in data
+            if base64.b64decode(one)[: len(PNG)] == PNG
+        ]
     return Markup(
         TEMPLATES.get_template("widget.html.j2").render(
-            controls=controls, messages=messages, pictures=pictures, alt=alt if controls else what
+            what=what, controls=controls, messages=messages, pictures=pictures
         )
     )
 

@@ -63,7 +63,8 @@ class Shell(ipywidgets.VBox):
     Parameters
     ----------
     draw : callable
-        Takes an argument per control, and returns a Figure (or None) and a sentence (or ""), text or `Html`.
+        Takes an argument per control, and returns a Figure (or None), its alt text, and a sentence (or ""), text or
+        `Html`.
     controls : dict of str to Widget
         By the name of the argument.
     adjust : callable, optional
@@ -75,16 +76,12 @@ class Shell(ipywidgets.VBox):
     ----------
     controls : dict of str to Widget
     message : ipywidgets.HTML
-    picture : ipywidgets.Image
-        PNG.
+    picture : Picture
     """
 
     def __init__(self, draw, controls, *, adjust=lambda: None, player=None):
         self._draw, self._adjust, self.controls, self.player = draw, adjust, controls, player
-        self.message = ipywidgets.HTML()
-        self.picture = ipywidgets.Image(
-            format="png", layout={"max_width": "calc(100% - 8px)", "align_self": "flex-start"}
-        )
+        self.message, self.picture = ipywidgets.HTML(), Picture()
         for control in controls.values():
             if not isinstance(control, ipywidgets.Box):
                 control.layout.width = "28em" if hasattr(control, "continuous_update") else "auto"
@@ -97,13 +94,12 @@ class Shell(ipywidgets.VBox):
 
     def _show(self):
         self._adjust()
-        figure, sentence = self._draw(**{name: control.value for name, control in self.controls.items()})
+        figure, alt, sentence = self._draw(**{name: control.value for name, control in self.controls.items()})
         self.message.value = sentence if isinstance(sentence, Html) else html.escape(sentence)
-        self._show_picture(b"" if figure is None else _png(figure))
+        self._show_picture(b"" if figure is None else _png(figure), alt)
 
-    def _show_picture(self, png):
-        self.picture.value = png
-        self.picture.layout.display = "" if png else "none"
+    def _show_picture(self, png, alt=""):
+        self.picture.show(png, alt)
         is_heard = self.player and png  # a browser reports a player without a sound as an error
         self._heard.children = [self.player] if is_heard else []
 
@@ -564,7 +560,8 @@ def play_with_split(tables):
 
     def draw(corpus, protocol, n_folds, fold, seed):
         split = made(corpus, protocol, n_folds, seed)
-        return figures.draw_fold(split, fold=fold), _split_in_words(split, fold)
+        alt = f"A bar for each of {split.table['speaker'].nunique()} speakers: utterances trained on, and tested."
+        return figures.draw_fold(split, fold=fold), alt, _split_in_words(split, fold)
 
     return Shell(draw, controls, adjust=adjust)
 
@@ -641,7 +638,10 @@ def explore_network(recipe, n_emotions):
         return model.build(dataclasses.replace(recipe, model=changed), n_emotions)
 
     def draw(**sizes):
-        return figures.draw_architecture(built(**sizes)).figure, ""
+        network = built(**sizes)
+        layers = ", ".join(layer.name.replace("_", " ") for layer in network.layers)
+        alt = f"The network's layers in a row, with their shapes: {layers}; {network.count_params():,} parameters."
+        return figures.draw_architecture(network).figure, alt, ""
 
     return Shell(draw, controls)
 
@@ -891,7 +891,8 @@ def browse_results(stored, tables):
         what = f"{summary['n']:,} utterances{' of synthetic speech' if synthetic else ''}"
         what += f" by {predictions['speaker'].nunique()} speakers, tested in {summary['n_folds']} folds"
         figure = figures.draw_score(summary, heard=heard.get(corpus)).figure
-        return figure, f"{what.replace(' in 1 folds', ' once')}; accuracy {summary['accuracy']:.2f}."
+        alt = f"A bar from 0 to 1: UAR {summary['uar']:.2f}, chance {summary['chance']:.2f}."
+        return figure, alt, f"{what.replace(' in 1 folds', ' once')}; accuracy {summary['accuracy']:.2f}."
 
     shell = Shell(draw, controls, adjust=adjust)
 
@@ -962,8 +963,10 @@ def browse_scores(stored):
         rows = known[(known["recipe"] == recipe) & known["corpus"].isin(corpus) & known["protocol"].isin(protocol)]
         rows = rows.drop_duplicates(["corpus", "protocol"])
         if rows.empty:
-            return None, "nothing is stored of these; choose others"
-        return figures.draw_scores(rows.sort_values("protocol").to_dict("records")).figure, ""
+            return None, "", "nothing is stored of these; choose others"
+        scores = rows.sort_values("protocol").to_dict("records")
+        bars = (f"{corpora.short_title(row['corpus'])} {row['protocol']} {row['uar']:.2f}" for row in scores)
+        return figures.draw_scores(scores).figure, f"Bars of UAR by corpus and protocol: {', '.join(bars)}.", ""
 
     return Shell(draw, controls)
 
@@ -981,7 +984,15 @@ def browse_across(scores):
     Shell
     """
     controls = {"recipe": ipywidgets.ToggleButtons(options=list(scores), description="recipe")}
-    return Shell(lambda recipe: (figures.draw_across(scores[recipe]).figure, ""), controls)
+
+    def draw(recipe):
+        cells = (
+            f"{corpora.short_title(row.trained_on)} to {corpora.short_title(row.corpus)} {row.uar:.2f}"
+            for row in scores[recipe].itertuples()
+        )
+        return figures.draw_across(scores[recipe]).figure, f"A matrix of UARs: {', '.join(cells)}.", ""
+
+    return Shell(draw, controls)
 
 
 def hear_recordings(table, predictor):
@@ -1024,14 +1035,15 @@ def hear_recordings(table, predictor):
 
 
 def _answer(predictor, player, source, known=""):
-    """Put a recording into the player; return the picture of what the model says, and how far to trust it."""
+    """Put a recording into the player; return a figure of the answer, its alt text, and how far to trust it."""
     heard = predictor.hear(source)
     player.value = _played(source)
     is_unfamiliar = any(warning.startswith(f"{predict.UNFAMILIAR}:") for warning in heard["warnings"])
     ax = figures.draw_probabilities(heard["probabilities"], is_doubtful=is_unfamiliar)
     says = "had it to choose, it would say" if is_unfamiliar else "the model says"
     ax.set_title(f"{known}{says}: {heard['emotion']}", fontsize=10)
-    return ax.figure, _verdict(predictor.contract, heard, is_unfamiliar)
+    bars = ", ".join(f"{emotion} {probability:.2f}" for emotion, probability in heard["probabilities"].items())
+    return ax.figure, f"Bars of probability by emotion: {bars}.", _verdict(predictor.contract, heard, is_unfamiliar)
 
 
 def _verdict(contract, heard, is_unfamiliar):
@@ -1134,17 +1146,17 @@ def talk(bundles):
     def draw(bundle, voice):
         if not voice:
             most = f"at most {MAX_UPLOAD_BYTES / 1e6:.0f} MB"
-            return None, f"No recording yet: record one sentence, or upload it as {audio.FORMATS}, {most}."
+            return None, "", f"No recording yet: record one sentence, or upload it as {audio.FORMATS}, {most}."
         name, content, sr = voice
         if len(content) > MAX_UPLOAD_BYTES:
             size, most = len(content) / 1e6, MAX_UPLOAD_BYTES / 1e6
-            return None, f"{name} has {size:.1f} MB; expected at most {most:.0f} MB. Cut it to one sentence."
+            return None, "", f"{name} has {size:.1f} MB; expected at most {most:.0f} MB. Cut it to one sentence."
         if sr is not None:
             content = audio.wav_bytes(np.frombuffer(content, "<i2"), sr)
         try:
             return _answer(predictor(bundle), player, io.BytesIO(content))
         except (ValueError, OSError) as error:
-            return None, f"{name}: {error}."
+            return None, "", f"{name}: {error}."
 
     return Shell(draw, controls, player=player)
 

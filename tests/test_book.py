@@ -216,8 +216,8 @@ def test_a_widget_is_shown_as_it_stood():
         "n": {"state": {"_model_name": "IntSliderModel", "description": "MFCCs", "value": 13}},
         "said": {"state": {"_model_name": "HTMLModel", "value": "a &lt; b"}},
         "png": {
-            "state": {"_model_name": "ImageModel"},
-            "buffers": [{"encoding": "base64", "path": ["value"], "data": DOT}],
+            "state": {"_model_name": "AnyModel", "alt": "A dot & more."},
+            "buffers": [{"encoding": "base64", "path": ["png"], "data": DOT}],
         },
         "other": {"state": {"_model_name": "HTMLModel", "value": "of another widget"}},
     }
@@ -226,10 +226,10 @@ def test_a_widget_is_shown_as_it_stood():
     notebook.metadata["widgets"] = {build.STATE: {"state": states}}
     body = build.notebook_page(Path("01_test.ipynb"), notebook, "tiny").body
     (image,) = build.Reader(body).images
-    shown = "Shown with colour by: gender; MFCCs: 13."
-    assert image["alt"] == f"Compare corpora side by side, and walk over a map of their utterances. {shown}"
+    assert image["alt"] == "A dot & more."
     assert image["src"].endswith(DOT)
     assert "<dt>colour by</dt><dd>gender</dd>" in body
+    assert "<figcaption>Compare corpora side by side, and walk over a map of their utterances. A still picture" in body
     assert "a &lt; b" in body
     assert "of another widget" not in body
 

@@ -259,7 +259,7 @@ import ipywidgets
 from serlib import figures, widgets
 
 slider = ipywidgets.IntSlider(1, 0, 3)
-shell = widgets.Shell(lambda number: (None, str(1 / number)), {"number": slider})
+shell = widgets.Shell(lambda number: (None, "", str(1 / number)), {"number": slider})
 shell
 """
 

@@ -5,6 +5,7 @@ import base64
 import datetime
 import io
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -55,7 +56,7 @@ def predictor(predictor_folder):
 
 
 def is_png(image):
-    return bytes(image.value).startswith(b"\x89PNG")
+    return image.png.startswith(b"\x89PNG") and re.fullmatch(r"[A-Z].{30,}\.", image.alt)
 
 
 def file_named(name, content):
@@ -549,7 +550,7 @@ NOISE = np.random.default_rng(0).uniform(-0.1, 0.1, 16000).astype(np.float32)
 def test_an_uploaded_recording_is_heard_from_memory(shell, emodb, seen):
     calls = seen("draw_probabilities")
     assert "No recording yet" in shell.message.value
-    assert shell.picture.layout.display == "none"
+    assert not shell.picture.png
     assert not has_player(shell)
     upload(shell, "me.wav", (index.root_of(emodb) / emodb["path"][0]).read_bytes())
     assert len(calls) == 1
@@ -558,7 +559,7 @@ def test_an_uploaded_recording_is_heard_from_memory(shell, emodb, seen):
     assert has_player(shell)
     assert "nothing but synthetic speech" in shell.message.value
     assert "It sounds most like" in shell.message.value
-    assert shell.picture.layout.display != "none"
+    assert shell.picture.png
 
 
 def test_a_recording_of_the_browser_is_heard_as_it_was_spoken(shell, emodb, predictor_folder):
@@ -621,7 +622,7 @@ def test_an_upload_that_cannot_be_read_is_a_sentence_not_an_error(shell, content
     assert "&lt;b&gt;me&lt;/b&gt;.wav" in shell.message.value
     assert not has_player(shell)
     assert widgets.ERROR not in shell.message.value
-    assert not shell.picture.value
+    assert not shell.picture.png
 
 
 def test_an_upload_that_is_too_large_is_not_decoded(shell, monkeypatch):
@@ -674,13 +675,13 @@ def test_an_error_in_a_callback_is_shown_where_the_picture_was():
 
     def draw(number):
         1 / number
-        return figures.plt.figure(), ""
+        return figures.plt.figure(), "An empty figure, drawn by a test.", ""
 
     shell = widgets.Shell(draw, {"number": slider})
     slider.value = 0
     assert widgets.ERROR in shell.message.value
     assert "ZeroDivisionError" in shell.message.value
-    assert not shell.picture.value
+    assert not shell.picture.png
     slider.value = 2
     assert widgets.ERROR not in shell.message.value
     assert is_png(shell.picture)
@@ -732,7 +733,7 @@ def test_stored_scores_are_chosen_by_recipe_corpus_and_protocol(seen):
     assert [row["uar"] for row in calls[-1][0][0][0]] == [0.5]
     shell.controls["corpus"].value = ("tess",)
     assert "nothing is stored of these" in shell.message.value
-    assert shell.picture.layout.display == "none"
+    assert not shell.picture.png
 
 
 def test_the_matrix_between_corpora_changes_with_the_recipe(seen):
