@@ -94,6 +94,12 @@ def wait_for(address, server, *, seconds=60):
             time.sleep(0.1)
 
 
+def offline(file):
+    """Return the environment in which Python reaches this machine only, and writes to a file what else it tried."""
+    file.touch()
+    return {"PYTHONPATH": str(Path(__file__).parent / "offline"), "SERLIB_REFUSED": str(file)}
+
+
 def real(corpus):
     """Return the folder of a corpus's real audio, or skip the test, saying why."""
     if REAL is None:

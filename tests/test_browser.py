@@ -1,6 +1,7 @@
 """What a person does, in a real browser: JupyterLab and the app in Chromium, driven through Playwright.
 
-Every test leaves its screenshots in `build/screenshots/`, and fails if the page's console has an error.
+Every test leaves its screenshots in `build/screenshots/`, and fails if the page's console has an error, or if the page
+or its server reaches for anything outside this machine.
 """
 
 import contextlib
@@ -11,13 +12,12 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
-from conftest import REAL, free_port, wait_for
+from conftest import REAL, free_port, offline, wait_for
 
 from serlib import audio, corpora, synthetic, widgets
 
@@ -31,6 +31,10 @@ SETTINGS = {  # every cell is drawn, so that all widgets are on the page; no new
     "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false", "checkForUpdates": False},
 }
 RUN_ALL = "Run All Cells"
+ALL_RAN = (
+    r"""[...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].every(at => /\[\d+\]/.test(at.textContent))"""
+)
+HERE = re.compile(r"(http|ws)://(127\.0\.0\.1|localhost|somewhere\.test)[:/]|(data|blob|file):")  # .test is routed
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +68,7 @@ def listened(context):
     opened, errors = context.new_page(), []
     opened.on("console", lambda said: errors.append(f"{said.text} {said.location}") if said.type == "error" else None)
     opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("request", lambda request: HERE.match(request.url) or errors.append(f"a request to {request.url}"))
     opened.set_default_timeout(60_000)
     yield opened
     assert errors == []
@@ -89,12 +94,15 @@ def lab(tmp_path_factory):
 @contextlib.contextmanager
 def served(module, folder, address):
     """Run a server, with a log beside what it serves, until it is no longer needed."""
-    env = os.environ | {
+    refused = folder / "refused.txt"
+    env = os.environ | offline(refused)
+    env |= {
         "SERLIB_PROFILE": "tiny",
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),  # none that another server left open
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
         "JUPYTER_PATH": str(folder),  # the app's template
+        "JUPYTER_CONFIG_PATH": str(folder),
         "TQDM_DISABLE": "1",
     }
     with (folder / "server.log").open("w") as log:
@@ -105,6 +113,7 @@ def served(module, folder, address):
         finally:
             server.terminate()
             server.wait(30)
+    assert refused.read_text() == ""
 
 
 def run_all(page, address, *, meanwhile=lambda: None, seconds=240):
@@ -113,14 +122,9 @@ def run_all(page, address, *, meanwhile=lambda: None, seconds=240):
     page.locator(".jp-NotebookPanel .jp-Toolbar-kernelName", has_text="Python 3").wait_for()
     page.get_by_role("menuitem", name="Run", exact=True).click()
     page.get_by_role("menuitem", name=RUN_ALL, exact=True).click()
-    busy = page.locator(".jp-InputPrompt", has_text="[*]")
     page.wait_for_function("document.querySelectorAll('.jp-CodeCell .jp-InputPrompt').length > 0")
-    deadline = time.monotonic() + seconds
     meanwhile()
-    time.sleep(1)
-    while busy.count():
-        assert time.monotonic() < deadline, "the notebook is still at work"
-        time.sleep(0.3)
+    page.wait_for_function(ALL_RAN, timeout=1000 * seconds)
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
 
 
@@ -436,9 +440,8 @@ def app(tmp_path_factory):
     folder = tmp_path_factory.mktemp("app")
     shutil.copytree(NOTEBOOKS.parent / "serlib" / "app", folder, dirs_exist_ok=True)
     port, token = free_port(), "a-token-of-the-tests"
-    address, command = f"http://127.0.0.1:{port}", ["voila", "app.ipynb", "--template=serlib", "--Voila.ip=127.0.0.1"]
-    options = ["--no-browser", f"--port={port}", f"--token={token}"]
-    with served([*command, *options], folder, f"{address}/voila/static/voila.js"):
+    address, options = f"http://127.0.0.1:{port}", ["--no-browser", f"--port={port}", f"--token={token}"]
+    with served(["voila", "app.ipynb", *options], folder, f"{address}/voila/static/voila.js"):
         yield f"{address}/?token={token}"
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from conftest import offline
 from nbformat import v4
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -179,10 +180,16 @@ def doubled(notebook):
 
 
 @pytest.fixture(scope="session")
-def executed(made, tmp_path_factory):
+def refused(tmp_path_factory):
+    """The file in which kernels write what they tried to reach outside this machine."""
+    return tmp_path_factory.mktemp("refused") / "refused.txt"
+
+
+@pytest.fixture(scope="session")
+def executed(made, refused, tmp_path_factory):
     """A function that returns a notebook's doubled and executed edition, and its failure.
 
-    It runs once, in a folder of its own where nothing is at hand but the synthetic corpora.
+    It runs once, in a folder of its own where nothing is at hand but the synthetic corpora, and without a network.
     """
     known = {}
 
@@ -191,7 +198,10 @@ def executed(made, tmp_path_factory):
             folder = tmp_path_factory.mktemp(path.stem)
             (folder / "build" / "tiny").mkdir(parents=True)
             (folder / "build" / "tiny" / "datasets").symlink_to(made["emodb"].parent)
-            known[path] = build.execute(doubled(read(path)), folder)
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in offline(refused).items():
+                    patch.setenv(name, value)
+                known[path] = build.execute(doubled(read(path)), folder)
         return known[path]
 
     return run
@@ -202,6 +212,31 @@ def executed(made, tmp_path_factory):
 def test_a_notebook_runs_alone_with_every_cell_twice(path, executed):
     _, failure = executed(path)
     assert not failure, failure
+
+
+@pytest.mark.notebook
+@each
+def test_a_notebook_reaches_for_nothing_outside_this_machine(path, executed, refused):
+    executed(path)
+    assert refused.read_text() == ""
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize(
+    "call",
+    [
+        'socket.create_connection(("192.0.2.1", 80), timeout=1)',
+        'socket.socket(type=socket.SOCK_DGRAM).sendto(b"", ("192.0.2.1", 53))',
+        'urllib.request.urlopen("http://serlib.test", timeout=1)',
+    ],
+)
+def test_a_call_home_is_noticed_though_the_notebook_passes_over_it(call, tmp_path, monkeypatch):
+    for name, value in offline(tmp_path / "refused.txt").items():
+        monkeypatch.setenv(name, value)
+    code = f"import contextlib, socket, urllib.request\nwith contextlib.suppress(OSError):\n    {call}"
+    _, failure = build.execute(notebook_of(code), tmp_path)
+    assert failure == ""
+    assert re.search(r"^socket\.\w+ (192\.0\.2\.1|serlib\.test) ", (tmp_path / "refused.txt").read_text())
 
 
 @pytest.mark.notebook
