@@ -25,7 +25,7 @@ lab: $(INSTALLED)  ## open JupyterLab on the notebooks
 	$(BIN)/jupyter lab notebooks
 
 app: $(INSTALLED)  ## a page to talk to, and to explore the corpora on: no code to be seen, for this machine alone
-	JUPYTER_PATH=serlib/app $(BIN)/voila serlib/app/app.ipynb --template=serlib --Voila.ip=127.0.0.1 --token
+	JUPYTER_PATH=serlib/app JUPYTER_CONFIG_PATH=serlib/app $(BIN)/voila serlib/app/app.ipynb --token
 
 figures: $(INSTALLED)  ## draw every figure of the README (SERLIB_PROFILE=full: from your EMODB)
 	$(BIN)/python -m serlib figures
