@@ -53,8 +53,7 @@ def licences():
 def test_the_licences_of_all_that_is_pinned_here_are_listed():
     pins = re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;]+)", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
     installed = {canonicalize_name(one.name): one.version for one in importlib.metadata.distributions()}
-    pins = {canonicalize_name(package): version for package, version in pins}
-    pinned = pins.items() & installed.items()
+    pinned = {(canonicalize_name(package), version) for package, version in pins} & installed.items()
     listed = {package: version for package, (version, _) in licences().items()}
     assert len(pinned) > 150
     assert pinned <= listed.items()
