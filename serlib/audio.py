@@ -6,6 +6,7 @@ Decoding is soundfile's (libsndfile), resampling soxr's, as in librosa.
 import io
 import math
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,9 +14,20 @@ import numpy as np
 import soundfile
 import soxr
 
-from .settings import replacing
+from .settings import printable, replacing
 
 MAX_DURATION_S = 120.0  # the longest published utterance lasts 33.3 s
+MAX_BYTES = 1 << 30  # of a file: more than so many seconds of eight channels at 192 kHz
+RATES_HZ = (4000, 384_000)  # telephones have 8 kHz, the corpora up to 96 kHz
+MAX_CHANNELS = 8
+MAX_PEAK = 2.0**31  # whole numbers of 32 bits that somebody wrote as floats; what is far louder overflows in MFCCs
+BLOCK = 1 << 18  # frames decoded at once, before they are mixed down
+# A length that its writer did not know and left: libsndfile's, SoX's and ffmpeg's way of saying "to the end".
+UNSAID_BYTES = (0, 0x7FFFF000, 0xFFFFFFFF)
+HEADER_BYTES = 44  # some writers count them in
+DECLARED = re.compile(
+    r"^\s*(?:data|SSND|BODY|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
+)  # libsndfile's log
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
 UNREAD_SUFFIXES = (".m4a", ".mp4", ".aac", ".amr", ".wma", ".webm", ".3gp")  # sound that is not read here
 FORMATS = "WAV, FLAC, OGG, MP3 or AIFF"
@@ -77,8 +89,8 @@ def inspect(source):
     Returns
     -------
     Header or Problem
-        A problem's kind is ``gone``, ``empty``, ``lfs-pointer``, ``text``, ``unreadable``, ``no-samples`` or
-        ``too-long``.
+        A problem's kind is ``gone``, ``forbidden``, ``empty``, ``lfs-pointer``, ``text``, ``unreadable``,
+        ``no-samples``, ``too-long``, ``format`` (no rate or number of channels of speech) or ``cut-off``.
     """
     file, found = _opened(source)
     if file:
@@ -89,27 +101,44 @@ def inspect(source):
 def _opened(source):
     """Open a sound file: return (SoundFile, Header), or (None, Problem)."""
     if not _is_open(source) and not os.path.isfile(source):
-        what = "is a folder" if os.path.isdir(source) else "does not exist"
-        return None, Problem("gone", what, "a sound file", "name another")
+        return None, Problem("gone", _what_is_there(source), "a sound file", "name another")
+    if (size := _size(source)) > MAX_BYTES:
+        return None, Problem("too-long", f"has {size:,} bytes", _one_utterance(), "cut it into utterances")
     try:
         file = soundfile.SoundFile(_rewound(source))
     except (soundfile.LibsndfileError, RuntimeError, TypeError):
         return None, _what_is(source)
-    found = _judged(Header(file.frames, file.samplerate, file.channels, file.format))
+    found = _judged(Header(file.frames, file.samplerate, file.channels, file.format), file.extra_info)
     if isinstance(found, Problem):
         file.close()
         return None, found
     return file, found
 
 
-def _judged(head):
-    """Return a header, or the problem that shows in it."""
+def _judged(head, log):
+    """Return a header, or the problem that shows in it, or in what libsndfile says of the file."""
     if head.sample_rate_hz < 1 or head.n_frames < 1:
         return Problem("no-samples", "has a header but no samples", "speech")
     if head.duration_s > MAX_DURATION_S:
-        expected = f"one utterance, at most {MAX_DURATION_S:.0f} s"
-        return Problem("too-long", f"lasts {head.duration_s:.0f} s", expected, "cut it into utterances")
+        return Problem("too-long", f"lasts {head.duration_s:.0f} s", _one_utterance(), "cut it into utterances")
+    if not RATES_HZ[0] <= head.sample_rate_hz <= RATES_HZ[1]:
+        expected = f"speech at {RATES_HZ[0]:,} to {RATES_HZ[1]:,} Hz"
+        return Problem("format", f"has a rate of {head.sample_rate_hz:,} Hz", expected)
+    if head.channels > MAX_CHANNELS:
+        return Problem("format", f"has {head.channels:,} channels", f"at most {MAX_CHANNELS}", "choose some of them")
+    for declared, found in [map(int, sizes) for sizes in DECLARED.findall(log)]:
+        if declared not in UNSAID_BYTES and declared - found > HEADER_BYTES:
+            width = found // head.n_frames or found / head.n_frames  # bytes of a frame, less than one where compressed
+            return _cut_off(head.n_frames, int(declared // width))
     return head
+
+
+def _one_utterance():
+    return f"one utterance, at most {MAX_DURATION_S:.0f} s"
+
+
+def _cut_off(n_found, n_declared):
+    return Problem("cut-off", f"is cut off: {n_found:,} of {n_declared:,} samples are there", "all of them")
 
 
 def header(source):
@@ -129,7 +158,8 @@ def header(source):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not audio, is empty, or is longer than `MAX_DURATION_S`; the message says what was found instead.
+        If it is no audio or no utterance: empty, cut off, longer than `MAX_DURATION_S`, of a rate outside `RATES_HZ`,
+        of more than `MAX_CHANNELS`; the message says what was found instead.
     """
     found = inspect(source)
     if isinstance(found, Problem):
@@ -147,24 +177,39 @@ def _is_open(source):
 
 
 def _name(source):
-    return "the recording" if _is_open(source) else str(source)
+    return "the recording" if _is_open(source) else printable(source)
+
+
+def _size(source):
+    return source.seek(0, io.SEEK_END) if _is_open(source) else os.path.getsize(source)
 
 
 def _rewound(source):
-    """Return what soundfile opens: a path, or the open file from its start."""
-    if _is_open(source):
-        source.seek(0)
+    """Return what soundfile opens: a path, in any spelling that the system allows, or the open file from its start."""
+    if not _is_open(source):
+        return os.fsencode(source) if os.name == "posix" else source
+    source.seek(0)
     return source
+
+
+def _what_is_there(path):
+    """Say what stands where a sound file should be."""
+    if os.path.isdir(path):
+        return "is a folder"
+    if os.path.exists(path):
+        return "is a pipe or a device"
+    return "is a link that leads nowhere" if os.path.islink(path) else "does not exist"
 
 
 def _what_is(source):
     """Say what a file holds that is not audio."""
-    if _is_open(source):
-        start = _rewound(source).read(64)
-        size = source.seek(0, io.SEEK_END)
-    else:
-        with open(source, "rb") as file:
-            start, size = file.read(64), Path(source).stat().st_size
+    size = _size(source)
+    try:
+        start = _rewound(source).read(64) if _is_open(source) else _start(source)
+    except OSError as error:
+        return Problem(
+            "forbidden", f"cannot be opened ({error.strerror})", next="let yourself read it, or leave it out"
+        )
     if size == 0:
         return Problem("empty", "is empty (0 bytes), not audio")
     if start.startswith(b"version https://git-lfs"):
@@ -177,6 +222,11 @@ def _what_is(source):
         found = f"is MPEG-4 or WebM ({size} bytes), which is not read here"
         return Problem("unreadable", found, FORMATS, "convert it to WAV, with Audacity or ffmpeg")
     return Problem("unreadable", f"is not audio that can be read ({size} bytes)", FORMATS)
+
+
+def _start(path):
+    with open(path, "rb") as file:
+        return file.read(64)
 
 
 def load(source, sr):
@@ -196,25 +246,37 @@ def load(source, sr):
     Raises
     ------
     FileNotFoundError, ValueError
-        As `header` does; also if a sample is not finite.
+        As `header` does; also if it is damaged inside, or a sample is not finite or beyond `MAX_PEAK`.
     """
-    name, (file, head) = _name(source), _opened(source)
+    file, head = _opened(source)
     if file is None:
         raise _error(source, head)
-    try:
-        with file:
-            is_16_bit = file.subtype == "PCM_16"  # read as it is, and scaled here: libsndfile takes three times as long
-            frames = file.read(head.n_frames, dtype="int16" if is_16_bit else "float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError):
-        raise ValueError(f"{name} is damaged inside; expected {head.n_frames} frames. Fetch it again") from None
-    if not len(frames):
-        raise ValueError(f"{name} has a header but no samples; expected speech. Fetch the file again")
-    if is_16_bit:
-        frames = frames * np.float32(1 / 32768)
-    signal = frames.mean(axis=1) if frames.shape[1] > 1 else frames[:, 0]
-    if not is_16_bit and not np.isfinite(signal).all():
-        raise ValueError(f"{name} has samples that are not finite numbers (NaN or infinite); export it again")
+    with file:
+        signal = _decoded(file, head.n_frames)
+    if isinstance(signal, Problem):
+        raise _error(source, signal)
     return resample(signal, head.sample_rate_hz, sr)
+
+
+def _decoded(file, n_frames):
+    """Read so many frames, mixed down block by block: float32, shape (n_frames,); or return the problem met."""
+    is_16_bit = file.subtype == "PCM_16"  # read as it is, and scaled here: libsndfile takes three times as long
+    blocks, n_read = [], 0
+    while n_read < n_frames:
+        try:
+            block = file.read(min(BLOCK, n_frames - n_read), dtype="int16" if is_16_bit else "float32", always_2d=True)
+        except (soundfile.LibsndfileError, RuntimeError):
+            return Problem("unreadable", f"is damaged inside, after {n_read:,} of {n_frames:,} samples", "all of them")
+        if not len(block):
+            return _cut_off(n_read, n_frames)
+        if is_16_bit:
+            block = block * np.float32(1 / 32768)
+        elif not np.abs(block).max() <= MAX_PEAK:
+            what = "has samples that are not finite numbers, or beyond all measure"
+            return Problem("unreadable", what, "values in [-1, 1]", "export it again")
+        blocks.append(block.mean(axis=1) if block.shape[1] > 1 else block[:, 0])
+        n_read += len(block)
+    return np.concatenate(blocks) if len(blocks) > 1 else blocks[0]
 
 
 def resample(signal, sr, target_sr):

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import os
 import sqlite3
+import stat
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -59,7 +60,9 @@ def contents(folder, paths, *, verify=False, progress=False):
     for path in paths:
         try:
             status = os.stat(f"{folder}/{path}")
-        except OSError:
+        except (OSError, ValueError):  # a null character in its name
+            status = None
+        if status is None or not stat.S_ISREG(status.st_mode):  # who reads a pipe waits for ever
             found[path] = ""
             continue
         *unchanged, content = known.get(path, (None, None, None))

@@ -399,7 +399,7 @@ def _listen(file):
     """Find silence and damage in a recording that nothing can be compared with."""
     try:
         signal = audio.load(file.file, file.header.sample_rate_hz)
-    except ValueError:
+    except (OSError, ValueError):
         found = "is damaged inside, or has samples that are no numbers"
         return [Finding("unreadable", file.path, found, "a recording", "get the file again")]
     is_silent = audio.level_db(signal) == -math.inf

@@ -22,7 +22,17 @@ from . import corpora, doctor, synthetic
 TIMEOUT_S = 30  # without a byte
 BLOCK = 1 << 16  # of an interrupted transfer, all blocks that arrived are kept
 N_CONNECTIONS, MAX_FAILURES = 8, 20
-SPOILT = ("altered", "lfs-pointer", "empty", "no-samples", "text", "unreadable", "too-long")  # fetched again
+SPOILT = (
+    "altered",
+    "lfs-pointer",
+    "empty",
+    "no-samples",
+    "text",
+    "unreadable",
+    "too-long",
+    "format",
+    "cut-off",
+)  # fetched again
 MAX_MEMBERS, MAX_BYTES = 20_000, 3 << 30  # of an unpacked archive; the largest corpus has 7,442 files and 1 GB
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, IndexError, OSError, RuntimeError, UnicodeError)
 

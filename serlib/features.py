@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 from . import audio, cache, settings
 
 CHUNK = 32  # recordings of one job
+SILENT_DB = -200.0  # below the least that 32 bits can say
 PROCESSES_PAY = 256  # from so many recordings on, processes gain more than it takes to start them
 
 
@@ -151,7 +152,7 @@ def _prepared(signal, features):
     """Cut off the silence around the speech and set its level, where the features say so."""
     if features.trim_db is not None:
         signal = audio.trim(signal, features.trim_db)
-    if features.level_db is not None and (level_db := audio.level_db(signal)) > -np.inf:
+    if features.level_db is not None and (level_db := audio.level_db(signal)) > SILENT_DB:
         signal = signal * np.float32(10 ** ((features.level_db - level_db) / 20))
     return signal
 
@@ -259,7 +260,8 @@ def extract(table, *, features, root=None, n_jobs=-1, verify=False, progress=Fal
     Raises
     ------
     FileNotFoundError, ValueError
-        If a recording is gone, cannot be read, or is not the one that was indexed.
+        If a recording is gone, cannot be read, or is not the one that was indexed; what was computed of the others is
+        kept in the cache.
     """
     job = functools.partial(from_file, features=features)
     made_by = _made_by(features=dataclasses.asdict(features), scipy=scipy.__version__)
@@ -312,10 +314,15 @@ def _measured(table, job, made_by, *, desc, root, n_jobs, progress, verify=False
     _refuse_changes(root, paths, wanted, cache.contents(root, paths, verify=verify, progress=progress))
     known = cache.vectors(made_by, wanted)
     unknown = {content: root / path for content, path in zip(wanted, paths, strict=True) if content not in known}
-    job = functools.partial(_compute, job)
-    for fresh in in_chunks(job, list(unknown.items()), n_jobs=n_jobs, desc=desc, progress=progress):
+    job, unread = functools.partial(_compute, job), {}
+    for done in in_chunks(job, list(unknown.items()), n_jobs=n_jobs, desc=desc, progress=progress):
+        unread |= {content: why for content, why in done.items() if isinstance(why, str)}
+        fresh = {content: vector for content, vector in done.items() if content not in unread}
         cache.store(made_by, fresh)  # what is done is done, whatever happens to the rest
         known |= fresh
+    if unread:
+        few, n = sorted(unread.values())[:3], len(unread)
+        raise ValueError("; ".join(few) + (f" ({n:,} recordings in all cannot be read)" if n > 1 else ""))
     return [known[content] for content in wanted]
 
 
@@ -435,8 +442,14 @@ def _refuse_changes(root, paths, wanted, found):
 
 
 def _compute(job, chunk):
-    """Return {content: vector} of some recordings: a job of its own, wherever it is run."""
-    return {content: job(file) for content, file in chunk}
+    """Return {content: vector, or why there is none} of some recordings: a job of its own, wherever it is run."""
+    done = {}
+    for content, file in chunk:
+        try:
+            done[content] = job(file)
+        except (OSError, ValueError) as error:
+            done[content] = str(error)
+    return done
 
 
 def _made_by(**made_by):

@@ -155,10 +155,10 @@ def recordings(paths):
     """
     found = []
     for path in map(Path, [paths] if isinstance(paths, (str, Path)) else paths):
-        if not path.is_dir():
-            found.append(path)
+        inside = audio.files(path) if path.is_dir() else []
+        if not path.is_dir() or (not inside and path.suffix.lower() in audio.SUFFIXES):
+            found.append(path)  # an empty folder that is named like a recording will be told as one that is none
             continue
-        inside = audio.files(path)
         if not inside:
             raise FileNotFoundError(f"{path} holds no sound file; expected {audio.FORMATS}. Convert others to WAV")
         found += inside

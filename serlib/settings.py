@@ -2,7 +2,9 @@
 
 import contextlib
 import dataclasses
+import json
 import os
+import re
 import tempfile
 import warnings
 from dataclasses import dataclass
@@ -11,6 +13,8 @@ from pathlib import Path
 import platformdirs
 
 SEED = 42
+# What a terminal would obey, or a reader not see: control characters, marks of direction, halves of characters.
+UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 PROFILES = ("tiny", "full")
 
 
@@ -235,6 +239,17 @@ def parallel(**how):
 
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
     return joblib.Parallel(**how)
+
+
+def printable(text):
+    r"""Write what a file or a table calls itself so that no terminal obeys it: control characters as JSON escapes them.
+
+    Examples
+    --------
+    >>> printable("03a01Fa\x1b[2J.wav")
+    '03a01Fa\\u001b[2J.wav'
+    """
+    return UNPRINTABLE.sub(lambda character: json.dumps(character[0])[1:-1], str(text))
 
 
 @contextlib.contextmanager

@@ -1,0 +1,295 @@
+"""What people hand in that is no recording, no table, no bundle: each is answered in a line, and the rest goes on."""
+
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import REAL
+
+from serlib import audio, cli, corpora, features, index
+from serlib.settings import RECIPES
+
+PAPER = RECIPES["paper"].features
+NOISE = np.random.default_rng(0).uniform(-0.3, 0.3, 8000).astype(np.float32)  # half a second
+
+
+@pytest.fixture
+def terminal(workplace, monkeypatch, capsys):
+    """A function that runs a command in this process: exit code, stdout, and stderr but for what it announces."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["serlib", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        lines = [line for line in said.err.splitlines() if not line.startswith("serlib: profile")]
+        return ended.value.code or 0, said.out, lines
+
+    return run
+
+
+# Sound files
+
+
+def encoded(signal=NOISE, sr=16000, **how):
+    """Return a signal as the bytes of a sound file, 16-bit WAV unless told otherwise."""
+    file = io.BytesIO()
+    soundfile.write(file, signal, sr, **{"format": "WAV", **how})
+    return file.getvalue()
+
+
+def patched(at, form, value, **how):
+    """Return a WAV file with a field of its header changed."""
+    content = bytearray(encoded(**how))
+    struct.pack_into(form, content, at, value)
+    return bytes(content)
+
+
+def cut(content, share=0.5):
+    return content[: int(len(content) * share)]
+
+
+def scratched(content):
+    """Return a file with a hole in its middle."""
+    middle = len(content) // 2
+    return content[:middle] + bytes(200) + content[middle + 200 :]
+
+
+RATE, CHANNELS, DATA_BYTES = 24, 22, 40  # where they stand in the header of a plain WAV file
+FLAC, OGG, MP3, AIFF = ({"format": container} for container in ("FLAC", "OGG", "MP3", "AIFF"))
+STEREO = np.stack([NOISE, NOISE], axis=1)
+
+# What is no utterance: the content, and what is said of it.
+BAD = {
+    "empty": (b"", "is empty (0 bytes), not audio; expected a recording. Get the file again"),
+    "text": (b"Test audio content", "is text (18 bytes), not audio; expected a recording. Get the file again"),
+    "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "is a Git-LFS pointer (43 bytes), not audio;"),
+    "random": (np.random.default_rng(1).bytes(999), "is not audio that can be read (999 bytes); expected WAV, FLAC"),
+    "zeros": (bytes(999), "is not audio that can be read (999 bytes); expected WAV, FLAC"),
+    "phone": (b"\0\0\0\x20ftypM4A " + bytes(99), "is MPEG-4 or WebM"),
+    "header only": (encoded(NOISE[:0]), "has a header but no samples; expected speech"),
+    "cut in the header": (cut(encoded(), 0.002), "is not audio that can be read (32 bytes)"),
+    "cut in the data": (cut(encoded()), "is cut off: 3,989 of 8,000 samples are there; expected all of them"),
+    "cut, of 8 bits": (cut(encoded(subtype="PCM_U8")), "is cut off: 3,978 of 8,000"),
+    "cut, of 24 bits": (cut(encoded(subtype="PCM_24"), 0.75), "is cut off: 5,996 of 8,000"),
+    "cut, of floats": (cut(encoded(subtype="DOUBLE")), "is cut off: 3,995 of 8,000"),
+    "cut, stereo": (cut(encoded(STEREO)), "is cut off: 3,994 of 8,000"),
+    "cut AIFF": (cut(encoded(**AIFF)), "is cut off: 3,98"),
+    "declares twice as much": (patched(DATA_BYTES, "<I", 32000), "is cut off: 8,000 of 16,000 samples are there"),
+    "declares 2 GB": (patched(DATA_BYTES, "<I", 2_000_000_000), "is cut off: 8,000 of 1,000,000,000 samples"),
+    "rate of 0": (patched(RATE, "<I", 0), "is not audio that can be read"),
+    "rate of 3999": (patched(RATE, "<I", 3999), "has a rate of 3,999 Hz; expected speech at 4,000 to 384,000 Hz"),
+    "rate of 1 MHz": (patched(RATE, "<I", 1_000_000), "has a rate of 1,000,000 Hz; expected speech at 4,000"),
+    "rate of 2 GHz": (patched(RATE, "<I", 2**31 - 1), "has a rate of 2,147,483,647 Hz; expected speech at 4,000"),
+    "rate of 4 GHz": (patched(RATE, "<I", 4_000_000_000), "is not audio that can be read"),
+    "no channels": (patched(CHANNELS, "<H", 0), "is not audio that can be read"),
+    "9 channels": (encoded(np.stack([NOISE] * 9, axis=1)), "has 9 channels; expected at most 8. Choose some of them"),
+    "32 channels": (encoded(np.stack([NOISE] * 32, axis=1)), "has 32 channels; expected at most 8"),
+    "1000 channels": (patched(CHANNELS, "<H", 1000), "has 1,000 channels; expected at most 8"),
+    "an hour": (encoded(np.zeros(3600 * 4000, np.int16), 4000), "lasts 3600 s; expected one utterance, at most 120 s"),
+    "a millionth of a Hertz": (patched(RATE, "<I", 1), "lasts 8000 s; expected one utterance, at most 120 s"),
+}
+# The same, but nothing of it shows in the header: it comes to light when the file is decoded.
+BAD_INSIDE = {
+    "NaN": (encoded(np.array([0, np.nan, 0.1]), subtype="FLOAT"), "has samples that are not finite numbers, or beyond"),
+    "infinity": (encoded(np.array([0, np.inf, 0]), subtype="FLOAT"), "has samples that are not finite numbers"),
+    "3e38": (
+        encoded(np.array([0, 3e38, -3e38]), subtype="FLOAT"),
+        "has samples that are not finite numbers, or beyond",
+    ),
+    "1e300": (encoded(np.array([0, 1e300]), subtype="DOUBLE"), "expected values in [-1, 1]. Export it again"),
+    "NaN in a channel": (encoded(STEREO * [1, np.nan], subtype="FLOAT"), "has samples that are not finite numbers"),
+    "cut FLAC": (cut(encoded(**FLAC)), "is damaged inside, after 0 of 8,000 samples; expected all of them"),
+    "scratched FLAC": (scratched(encoded(**FLAC)), "is damaged inside, after 0 of 8,000 samples"),
+    "cut MP3": (cut(encoded(**MP3)), "is cut off: "),
+}
+# What looks odd and is fine.
+GOOD = {
+    "plain": encoded(),
+    "1 sample": encoded(NOISE[:1]),
+    "silence": encoded(NOISE * 0),
+    "8 bits": encoded(subtype="PCM_U8"),
+    "24 bits": encoded(subtype="PCM_24"),
+    "32 bits": encoded(subtype="PCM_32"),
+    "float": encoded(subtype="FLOAT"),
+    "double": encoded(subtype="DOUBLE"),
+    "mu-law": encoded(subtype="ULAW"),
+    "A-law": encoded(subtype="ALAW"),
+    "ADPCM": encoded(subtype="IMA_ADPCM"),
+    "AIFF": encoded(**AIFF),
+    "FLAC": encoded(**FLAC),
+    "OGG": encoded(**OGG),
+    "MP3": encoded(**MP3),
+    "8 channels": encoded(np.stack([NOISE] * 8, axis=1)),
+    "4 kHz": encoded(sr=4000),
+    "384 kHz": encoded(sr=384_000),
+    "two blocks and a sample": encoded(np.zeros(2 * audio.BLOCK + 1, np.int16), 48000),
+    "120 s": encoded(np.zeros(120 * 4000, np.int16), 4000),
+    "written as a stream": patched(DATA_BYTES, "<I", 0xFFFFFFFF),
+    "written as a stream by SoX": patched(DATA_BYTES, "<I", 0x7FFFF000),
+    "header counted, too": patched(DATA_BYTES, "<I", 16044),
+    "junk after it": encoded() + b"junk" * 99,
+    "whole numbers as floats": encoded(NOISE * 2**31, subtype="FLOAT"),
+    "hardly anything": encoded(NOISE * 1e-40, subtype="FLOAT"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_what_is_no_utterance_is_refused_from_its_header(tmp_path, monkeypatch, name):
+    content, line = BAD[name]
+    (tmp_path / "a.wav").write_bytes(content)
+    monkeypatch.setattr(soundfile.SoundFile, "read", None)
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole line is compared
+        audio.load(tmp_path / "a.wav", 22050)
+    assert str(refused.value).startswith(f"{tmp_path}/a.wav {line}")
+
+
+@pytest.mark.parametrize("name", BAD_INSIDE)
+def test_what_is_damaged_inside_is_refused_when_it_is_decoded(tmp_path, name):
+    content, line = BAD_INSIDE[name]
+    (tmp_path / "a.wav").write_bytes(content)
+    assert isinstance(audio.inspect(tmp_path / "a.wav"), audio.Header)
+    with pytest.raises(ValueError) as refused:  # noqa: PT011 - the whole line is compared
+        audio.load(tmp_path / "a.wav", 22050)
+    assert str(refused.value).startswith(f"{tmp_path}/a.wav ")
+    assert line in str(refused.value)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("name", GOOD)
+def test_what_only_looks_odd_has_finite_features(tmp_path, name, recipe):
+    (tmp_path / "a.wav").write_bytes(GOOD[name])
+    vector = features.from_file(tmp_path / "a.wav", features=RECIPES[recipe].features)
+    assert vector.shape == (PAPER.n_mfcc,)
+    assert np.isfinite(vector).all()
+
+
+def test_a_long_recording_is_mixed_down_and_read_whole(tmp_path):
+    signal = np.random.default_rng(0).integers(-9999, 9999, (2 * audio.BLOCK + 7, 2)).astype(np.int16)
+    soundfile.write(tmp_path / "a.wav", signal, 48000)
+    np.testing.assert_array_equal(audio.load(tmp_path / "a.wav", 48000), (signal / np.float32(32768)).mean(axis=1))
+
+
+def test_no_more_is_read_than_an_utterance_has_whatever_the_header_claims(tmp_path):
+    """A process that may hold 3 GB meets 8 GB of samples, and 900 MB in each of the other ways to say so."""
+    header = patched(DATA_BYTES, "<I", 0xFFFFFFFF, signal=NOISE[:0])
+    starts = {
+        "8-gb.wav": header,
+        "wav.wav": header,
+        "mp3.mp3": b"ID3\4" + bytes(6),
+        "ogg.ogg": b"OggS\0\2",
+        "0.wav": b"\0",
+    }
+    for name, start in starts.items():
+        (tmp_path / name).write_bytes(start)
+        os.truncate(tmp_path / name, 8 << 30 if name == "8-gb.wav" else 900 << 20)  # holes: they take no room
+    (tmp_path / "good.wav").write_bytes(GOOD["plain"])
+    code = "import resource; resource.setrlimit(resource.RLIMIT_AS, (3 << 30,) * 2); from serlib import cli; cli.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "predict", tmp_path, "-m", "emodb-paper", "--json"], capture_output=True, text=True
+    )
+    assert done.returncode == 1, done.stderr
+    said = {os.path.basename(one["path"]): one.get("error", "") for one in json.loads(done.stdout)}
+    assert said.pop("good.wav") == ""
+    assert "has 8,589,934,592 bytes; expected one utterance, at most 120 s" in said.pop("8-gb.wav")
+    assert "lasts 29491 s; expected one utterance" in said.pop("wav.wav")
+    assert all("is not audio that can be read" in line for line in said.values())
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of EMODB: bad, damaged and good files under published names; {published stem: which}."""
+    names = [*BAD, *BAD_INSIDE, *GOOD]
+    contents = [content for content, _ in (BAD | BAD_INSIDE).values()] + list(GOOD.values())
+    stems = corpora.get("emodb").published().index[: len(names)]
+    (tmp_path / "EMODB").mkdir()
+    for stem, content in zip(stems, contents, strict=True):
+        (tmp_path / "EMODB" / f"{stem}.wav").write_bytes(content)
+    return tmp_path / "EMODB", dict(zip(stems, names, strict=True))
+
+
+def test_index_names_what_is_no_utterance_and_indexes_the_rest(copy, terminal):
+    folder, names = copy
+    code, out, lines = terminal("index", "-d", folder, "-n", "emodb", "-o", "a.csv", "--json")
+    assert code == 0
+    table = index.read("a.csv")
+    assert {names[row.removeprefix("emodb/")] for row in table["utterance"]} == {*BAD_INSIDE, *GOOD}
+    bad = dict.fromkeys(
+        ("empty", "text", "lfs-pointer", "unreadable", "no-samples", "cut-off", "format", "too-long"), 0
+    )
+    for name in BAD:
+        (folder / "a.wav").write_bytes(BAD[name][0])
+        bad[audio.inspect(folder / "a.wav").kind] += 1
+    more = [f"{n - 1} more {'is' if n == 2 else 'are'} like it." for n in bad.values() if n > 1]
+    problems = json.loads(out)["problems"]
+    assert all(sum(problem.endswith(line) for problem in problems) >= more.count(line) for line in more)
+    assert sum("; expected " in problem for problem in problems) == len(bad)
+    assert [f"serlib: {problem}" for problem in problems] == [line for line in lines if "kept out" not in line]
+
+
+def test_doctor_has_a_finding_for_each_and_reads_the_rest(copy, terminal):
+    folder, names = copy
+    code, out, lines = terminal("doctor", "-d", folder, "-n", "emodb", "--json")
+    assert (code, lines) == (1, [])
+    findings = [finding for finding in json.loads(out)["findings"] if finding["kind"] != "missing"]
+    assert {finding["path"] for finding in findings} == {f"{stem}.wav" for stem in names}
+    for stem, name in names.items():
+        first, *more = [finding for finding in findings if finding["path"] == f"{stem}.wav"]
+        if name in BAD:
+            said = f"{first['found']}; expected {first['expected']}. {first['next'].capitalize()}"
+            assert said.startswith(BAD[name][1])
+            assert more == []
+        else:
+            assert first["kind"] == "altered"
+    code, out, lines = terminal("doctor", "-d", folder, "-n", "emodb")
+    assert (code, lines) == (1, [])
+    assert f"{len(BAD_INSIDE) + len(GOOD)} of 535 utterances are there" in out
+
+
+def test_predict_hears_the_good_files_among_the_bad_ones(copy, terminal):
+    folder, names = copy
+    code, out, lines = terminal("predict", folder, "-m", "emodb-paper", "--json")
+    assert code == 1
+    for heard in json.loads(out):
+        name = names[os.path.basename(heard["path"]).removesuffix(".wav")]
+        assert ("error" in heard) == (name not in GOOD)
+        if "error" in heard:
+            assert (BAD | BAD_INSIDE)[name][1] in heard["error"]
+            assert f"serlib: {heard['error']}" in lines
+        else:
+            assert sum(heard["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_a_damaged_recording_does_not_undo_the_work_on_others(copy, terminal, monkeypatch):
+    folder, names = copy
+    terminal("index", "-d", folder, "-n", "emodb", "-o", "a.csv")
+    code, out, lines = terminal("train", "-p", "a.csv", "--epochs", 1)
+    assert (code, out) == (2, "")
+    (line,) = lines
+    assert line.count("; expected ") == 3
+    assert line.endswith(f"({len(BAD_INSIDE)} recordings in all cannot be read)")
+    table = index.read("a.csv")
+    table = table[[names[row.removeprefix("emodb/")] in GOOD for row in table["utterance"]]]
+    monkeypatch.setattr(audio, "load", None)  # all others have been computed
+    assert np.isfinite(features.extract(table, features=PAPER, root=folder)).all()
+
+
+@pytest.mark.corpus
+def test_predict_says_of_real_odd_files_what_they_are(terminal):
+    if REAL is None or not (REAL / "oddities").is_dir():
+        pytest.skip("no odd files: SERLIB_DATA/oddities is not there")
+    files = sorted(file for file in (REAL / "oddities").rglob("*.*") if file.is_file())
+    code, out, _ = terminal("predict", *files, "-m", "emodb-paper", "--json")
+    assert code == 1
+    errors = {heard["path"]: heard["error"] for heard in json.loads(out) if "error" in heard}
+    assert all(line.startswith(f"{path} ") and "; expected " in line for path, line in errors.items())
+    parents = {os.path.basename(os.path.dirname(path)) for path in errors}
+    assert parents == {"AudioWAV", "header-only", "__MACOSX", "text-in-wav", "zero-byte"}
