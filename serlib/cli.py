@@ -53,11 +53,17 @@ def main():
 
 
 def _say(line):
-    print(f"serlib: {line}", file=sys.stderr)
+    print(f"serlib: {settings.printable(line)}", file=sys.stderr)
+
+
+def _print(*lines):
+    """Print lines on stdout, whatever names they hold: no terminal obeys one."""
+    for line in lines:
+        print(settings.printable(line))
 
 
 def _print_json(document):
-    print(json.dumps(document, ensure_ascii=False, indent=1))
+    _print(*json.dumps(document, ensure_ascii=False, indent=1).split("\n"))
 
 
 def _print_table(table, title):
@@ -77,8 +83,12 @@ def _print_rows(header, rows, is_number, title=""):
     for name, right in zip(header, is_number, strict=True):
         printed.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
-        printed.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
-    Console().print(printed)
+        printed.add_row(*(f"{value:.3f}" if isinstance(value, float) else _in_lines(value) for value in row))
+    Console(markup=False, emoji=False).print(printed)  # brackets and colons in a name mean themselves
+
+
+def _in_lines(value):
+    return "\n".join(map(settings.printable, str(value).split("\n")))
 
 
 def _announce(corpus, folder):
@@ -114,24 +124,26 @@ def overview(context: typer.Context):
     if context.invoked_subcommand:
         return
     here = settings.current()
-    print(f"serlib {__version__}, Python {platform.python_version()}; profile {here.profile}")
+    _print(f"serlib {__version__}, Python {platform.python_version()}; profile {here.profile}")
     found, absent = {}, "made when first used" if here.profile == "tiny" else f"not in {here.data}"
     own, mistakes = corpora.own_in(here.data)
     for name in (*corpora.NAMES, *own):
         try:
             if folder := corpora.find_folder(here.data, name):
                 found[name] = folder
-            print(f"  {name:8} {folder or absent}")
+            _print(f"  {name:8} {folder or absent}")
         except ValueError as error:
-            print(f"  {error}")
+            _print(f"  {error}")
     for mistake in mistakes.values():
-        print(f"  {mistake}")
+        _print(f"  {mistake}")
     if here.profile == "tiny":
-        print("Next: python -m serlib train -n emodb -a -c   (synthetic speech; SERLIB_PROFILE=full uses your corpora)")
+        _print(
+            "Next: python -m serlib train -n emodb -a -c   (synthetic speech; SERLIB_PROFILE=full uses your corpora)"
+        )
     elif found:
-        print(f"Next: python -m serlib index -n {next(iter(found))}")
+        _print(f"Next: python -m serlib index -n {next(iter(found))}")
     else:
-        print(f"Next: python -m serlib download emodb   (into {here.data})")
+        _print(f"Next: python -m serlib download emodb   (into {here.data})")
 
 
 @app.command("doctor")
@@ -162,7 +174,7 @@ def _print_report(report):
         table = report.table()
         what = table["first"] + ": " + table["found"] + "; expected " + table["expected"] + ".\nNext: " + table["next"]
         _print_table(table[["n"]].assign(**{"the first, and what to do": what}), "")
-    print(report.verdict)
+    _print(report.verdict)
 
 
 @app.command("index")
@@ -217,7 +229,7 @@ def index_command(
         )
     else:
         _print_table(parts, f"{passport.title}: {used['speaker'].nunique()} speakers")
-        print(csv)
+        _print(csv)
 
 
 @app.command("download")
@@ -233,7 +245,7 @@ def download_command(
     passport, data = corpora.get(name), output or settings.current("full").data
     _announce(passport.id, f"the net, into {data}")
     if "steps" in passport.download:
-        print("\n".join(download.instructions(passport, data)))
+        _print(*download.instructions(passport, data))
         folder = corpora.find_folder(data, passport)
         if folder is None:
             return 1
@@ -241,7 +253,7 @@ def download_command(
     else:
         report = download.fetch(passport, data, progress=sys.stderr.isatty())
     _print_report(report)
-    print(report.folder)
+    _print(report.folder)
     return 0 if report.ok else 1
 
 
@@ -294,13 +306,13 @@ def train(
     if as_json:
         _print_json(document)
         return
-    print(f"{corpus}, {recipe}, {epochs} epochs, {document['seconds']} s; validation curve from {fold.validation}")
-    print(
+    _print(f"{corpus}, {recipe}, {epochs} epochs, {document['seconds']} s; validation curve from {fold.validation}")
+    _print(
         f"{parts.protocol} split (speakers on both sides), {fold.n_train} utterances trained on, {summary['n']} tested:"
     )
-    print(f"UAR {summary['uar']:.3f}, chance {summary['chance']:.3f}; {_accuracy(fold.predictions)}")
+    _print(f"UAR {summary['uar']:.3f}, chance {summary['chance']:.3f}; {_accuracy(fold.predictions)}")
     for file in (bundle, *files):
-        print(file)
+        _print(file)
 
 
 def _accuracy(predictions):
@@ -407,10 +419,10 @@ def evaluate_command(
         if interval
         else "no interval: < 6 speakers"
     )
-    print(f"UAR {summary['uar']:.3f} ({spread}), chance {summary['chance']:.3f}")
-    print(f"{_accuracy(result.predictions)}; {summary['n']} utterances")
-    print(audited)
-    print(file)
+    _print(f"UAR {summary['uar']:.3f} ({spread}), chance {summary['chance']:.3f}")
+    _print(f"{_accuracy(result.predictions)}; {summary['n']} utterances")
+    _print(audited)
+    _print(file)
 
 
 @app.command("audit")
@@ -429,7 +441,7 @@ def audit_command(
         _print_table(report.parts.set_index("part"), "")
         if len(report.findings):
             _print_table(report.table(), "")
-        print("\n".join(report.verdicts))
+        _print(*report.verdicts)
     return 0 if report.ok else 1
 
 
@@ -462,7 +474,7 @@ def predict(
     if as_json:
         _print_json(heard)
     elif good:
-        rows = [(one["path"], one["emotion"], _in_words(one["probabilities"])) for one in good]
+        rows = [(settings.printable(one["path"]), one["emotion"], _in_words(one["probabilities"])) for one in good]
         _print_rows(["path", "emotion", "probabilities"], rows, [False] * 3)
     return 0 if len(good) == len(heard) else 1
 
@@ -482,7 +494,7 @@ def synthetic_command(
     from . import synthetic
 
     for name in corpora.NAMES:
-        print(synthetic.write(name, output, seed=seed))
+        _print(synthetic.write(name, output, seed=seed))
 
 
 @app.command("figures")
@@ -495,7 +507,7 @@ def figures_command(
 
     _indexed(name, None)
     for file in figures.readme(output or settings.current().figures, corpus=name):
-        print(file)
+        _print(file)
 
 
 @app.command("cache")
@@ -512,5 +524,7 @@ def cache_command(
     if as_json:
         _print_json(said)
     else:
-        print(f"{said['n_vectors']:,} vectors and {said['n_contents']:,} hashes of files, {said['bytes'] / 1e6:.1f} MB")
-        print(said["file"])
+        _print(
+            f"{said['n_vectors']:,} vectors and {said['n_contents']:,} hashes of files, {said['bytes'] / 1e6:.1f} MB"
+        )
+        _print(said["file"])

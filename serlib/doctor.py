@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import audio, cache, corpora, index, labels, synthetic
+from . import audio, cache, corpora, index, labels, settings, synthetic
 
 # What to do about a finding of each kind; the kinds of `serlib.audio.inspect` bring their own advice.
 KINDS = {
@@ -106,12 +106,13 @@ class Report:
         Returns
         -------
         DataFrame
-            A row per kind: ``n``, the path of the ``first``, what was ``found`` and ``expected`` there, ``next``.
+            A row per kind: ``n``, the path of the ``first``, what was ``found`` and ``expected`` there, ``next``; as
+            `settings.printable` writes it.
         """
         rows = []
         for kind in dict.fromkeys(finding.kind for finding in self.findings):
             found = [finding for finding in self.findings if finding.kind == kind]
-            rows.append((kind, len(found), *astuple(found[0])[1:]))
+            rows.append((kind, len(found), *map(settings.printable, astuple(found[0])[1:])))
         columns = ["kind", "n", "first", "found", "expected", "next"]
         return pd.DataFrame(rows, columns=columns).set_index("kind")
 
@@ -242,7 +243,7 @@ def _look(root):
     sound, findings = [], []
     for file in sorted(root.rglob("*")):
         path = file.relative_to(root).as_posix()
-        if file.name.startswith("._") or (file.is_file() and "__MACOSX" in file.parts):
+        if file.name.startswith("._") or ("__MACOSX" in file.parts and os.path.isfile(file)):
             findings.append(_finding("macos", path, "a resource file of macOS", "recordings only"))
         elif file.suffix.lower() in audio.SUFFIXES + audio.UNREAD_SUFFIXES and not file.name.startswith("."):
             sound.append(_File(file, path))
@@ -451,7 +452,8 @@ def _judge_formats(chosen, passport):
 
 
 def _absence(file):
-    return f"a file whose suffix is none of {', '.join(audio.SUFFIXES)}" if file.is_file() else "no such file"
+    is_there = os.path.isfile(file)
+    return f"a file whose suffix is none of {', '.join(audio.SUFFIXES)}" if is_there else "no such file"
 
 
 def _judge_presence(root, passport, chosen, sound, published, made):

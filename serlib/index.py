@@ -71,6 +71,8 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
         raise FileNotFoundError(f"{root} is not a folder; expected the one that holds {passport.id}. {passport.obtain}")
     label_version = label_version or next(iter(passport.label_versions))
     relabelled = passport.relabel(label_version)
+    if not _is_text(root.resolve()):
+        raise ValueError(f"{settings.printable(root)} has a name that is no text in UTF-8; rename the folder")
     sound = {file: file.relative_to(root).as_posix() for file in audio.files(root)}
     found, problems = _find(sound, passport)
     rows, unread = [], {}
@@ -166,12 +168,23 @@ def listing(folder, sound=None):
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
+def _is_text(path):
+    """Say whether a path can be written into a table: a name may be any bytes, in whatever code a system once had."""
+    try:
+        path.as_posix().encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _find(sound, passport):
     """Return [(Parsed, file)], an utterance each, sorted by path, and the problems met."""
     found, doubled, converted, strange = {}, [], [], []
     for file in sound:
         parsed = passport.parse(file)
-        if parsed is None:
+        if not _is_text(file):
+            strange.append(file)
+        elif parsed is None:
             is_converted = passport.listed is None and passport.parse(file.with_suffix(".wav")) is not None
             (converted if is_converted else strange).append(file)
         elif parsed.stem in found:
@@ -193,7 +206,7 @@ def _find(sound, passport):
 def _unread(files, sound):
     """Say in a line why files of one kind were not read."""
     (file, problem), more = files[0], len(files) - 1
-    found = f"{sound[file]} {problem.found}"
+    found = f"{settings.printable(sound[file])} {problem.found}"
     line = f"{found}; expected {problem.expected}. {problem.next.capitalize()}."
     return f"{line} {more:,} more {'is' if more == 1 else 'are'} like it." if more else line
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -23,6 +24,7 @@ NOISE = np.random.default_rng(0).uniform(-0.3, 0.3, 8000).astype(np.float32)  # 
 def terminal(workplace, monkeypatch, capsys):
     """A function that runs a command in this process: exit code, stdout, and stderr but for what it announces."""
     monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("COLUMNS", "2000")  # no line is broken
 
     def run(*words):
         monkeypatch.setattr(sys, "argv", ["serlib", *map(str, words)])
@@ -280,6 +282,150 @@ def test_a_damaged_recording_does_not_undo_the_work_on_others(copy, terminal, mo
     table = table[[names[row.removeprefix("emodb/")] in GOOD for row in table["utterance"]]]
     monkeypatch.setattr(audio, "load", None)  # all others have been computed
     assert np.isfinite(features.extract(table, features=PAPER, root=folder)).all()
+
+
+# Names, links and permissions
+
+# What a file is called, and how it is shown.
+NAMES = {
+    "a b.wav": "a b.wav",
+    'it\'s "a".wav': 'it\'s "a".wav',
+    "a\nserlib: b.wav": r"a\nserlib: b.wav",
+    "äß漢\u200cی.wav": "äß漢\u200cی.wav",
+    "a" * 246 + ".wav": "a" * 246 + ".wav",
+    "a\x1b[31m.wav": r"a\u001b[31m.wav",
+    "a\x1b]0;owned\7.wav": r"a\u001b]0;owned\u0007.wav",
+    "a\x9b2J.wav": r"a\u009b2J.wav",
+    "a\u202egpj.wav": r"a\u202egpj.wav",
+    "a\udcff.wav": r"a\udcff.wav",  # a byte that is no UTF-8
+    "[red]a[/red].wav": "[red]a[/red].wav",
+    "a:smile:.wav": "a:smile:.wav",
+    "-p.wav": "-p.wav",
+}
+OBEYED = re.compile("[\0-\x09\x0b-\x1f\x7f-\x9f\u202e\udc80-\udcff]")
+
+
+@pytest.fixture(params=range(len(NAMES)))
+def named(request, tmp_path):
+    """A folder with a good and a bad recording of an odd name; their names, and how these are shown."""
+    name, shown = list(NAMES.items())[request.param]
+    for folder, content in (("good", GOOD["plain"]), ("bad", b"Test audio content")):
+        file = tmp_path / "place" / folder / name
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+    return tmp_path / "place", name, shown
+
+
+def test_predict_takes_any_name_and_no_terminal_obeys_it(named, terminal):
+    folder, name, shown = named
+    code, out, lines = terminal("predict", folder, "-m", "emodb-paper")
+    assert code == 1
+    assert not OBEYED.search(out + "\n".join(lines))
+    assert f"place/good/{shown} " in out
+    assert sum(f"place/bad/{shown} is text (18 bytes)" in line for line in lines) == 1
+    code, out, _ = terminal("predict", folder, "-m", "emodb-paper", "--json")
+    assert not OBEYED.search(out)
+    assert {one["path"] for one in json.loads(out)} == {f"{folder}/{where}/{name}" for where in ("good", "bad")}
+
+
+def test_index_and_doctor_take_any_name_and_no_terminal_obeys_it(named, terminal):
+    folder, _, _ = named
+    (folder / "03a01Fa.wav").write_bytes(GOOD["plain"])
+    (folder / "\udcff").mkdir()
+    (folder / "\udcff" / "03a01Wa.wav").write_bytes(GOOD["plain"])
+    (folder / "\x1b[2J").mkdir()
+    (folder / "\x1b[2J" / "03a01Nc.wav").write_bytes(b"")
+    code, out, lines = terminal("index", "-d", folder, "-n", "emodb", "-o", "a.csv")
+    assert code == 0
+    assert not OBEYED.search(out + "\n".join(lines))
+    assert any("emodb: 3 sound files not named as this corpus's, not read" in line for line in lines)
+    assert any("\\u001b[2J/03a01Nc.wav is empty" in line for line in lines)
+    assert index.read("a.csv")["path"].tolist() == ["03a01Fa.wav"]
+    code, out, lines = terminal("doctor", "-d", folder, "-n", "emodb")
+    assert (code, lines) == (1, [])
+    assert not OBEYED.search(out)
+    code, out, _ = terminal("doctor", "-d", folder, "-n", "emodb", "--json")
+    assert not OBEYED.search(out)
+    assert "\x1b[2J/03a01Nc.wav" in {finding["path"] for finding in json.loads(out)["findings"]}
+
+
+def test_an_error_shows_any_name_so_that_no_terminal_obeys_it(terminal):
+    for words in (
+        ("index", "-d", "a\x1b[2J", "-n", "emodb"),
+        ("train", "-p", "a\x1b[2J.csv"),
+        ("predict", "a.wav", "-m", "a\x1b[2J"),
+        ("predict", "--\x1b[2J"),
+        ("index", "-n", "\x1b[2J"),
+        ("audit", "\x1b[2J.csv"),
+    ):
+        code, out, lines = terminal(*words)
+        assert (code, out, len(lines)) == (2, "", 1)
+        assert "\\u001b[2J" in lines[0] or "\\x1b[2J" in lines[0]
+        assert not OBEYED.search(lines[0])
+
+
+@pytest.fixture
+def strange_places(tmp_path):
+    """A folder of what has a sound's name and is no file; {name: what is said of it}."""
+    folder = tmp_path / "strange"
+    (folder / "wav" / "03a01Fa.wav").mkdir(parents=True)
+    (folder / "wav" / "03a01Nc.wav").symlink_to("gone.wav")
+    (folder / "wav" / "03a01Wa.wav").symlink_to("03a01Wa.wav")
+    (folder / "wav" / "round").symlink_to(folder)
+    os.mkfifo(folder / "wav" / "03a02Fc.wav")
+    (folder / "wav" / "03a02Nc.wav").symlink_to("/dev/zero")
+    (folder / "wav" / "03a02Ta.wav").write_bytes(GOOD["plain"])
+    said = {
+        "03a01Fa.wav": "is a folder",
+        "03a01Nc.wav": "is a link that leads nowhere",
+        "03a01Wa.wav": "is a link that leads nowhere",
+        "03a02Fc.wav": "is a pipe or a device",
+        "03a02Nc.wav": "is a pipe or a device",
+    }
+    return folder, said
+
+
+def test_folders_links_pipes_and_devices_are_told_and_waited_for_by_nobody(strange_places, terminal):
+    folder, expected = strange_places
+    code, out, _ = terminal("doctor", "-d", folder, "-n", "emodb", "--json")
+    findings = {f["path"]: f["found"] for f in json.loads(out)["findings"] if f["kind"] == "gone"}
+    assert (code, findings) == (1, {f"wav/{name}": said for name, said in expected.items()})
+    code, _, lines = terminal("index", "-d", folder, "-n", "emodb", "-o", "a.csv")
+    assert code == 0
+    assert (
+        sum("03a01Fa.wav is a folder; expected a sound file. Name another. 4 more are" in line for line in lines) == 1
+    )
+    assert len(index.read("a.csv")) == 1
+    for paths in ([folder], sorted((folder / "wav").glob("*.wav"))):
+        code, out, _ = terminal("predict", *paths, "-m", "emodb-paper", "--json")
+        errors = {os.path.basename(one["path"]): one["error"] for one in json.loads(out) if "error" in one}
+        assert (code, errors.keys()) == (1, expected.keys())
+        assert all(expected[name] in error for name, error in errors.items())
+
+
+def test_nobody_waits_for_a_pipe_where_a_recording_was(strange_places):
+    folder, _ = strange_places
+    table = index.scan(folder, "emodb")
+    (folder / "wav" / "03a02Ta.wav").unlink()
+    os.mkfifo(folder / "wav" / "03a02Ta.wav")
+    with pytest.raises(FileNotFoundError, match="03a02Ta.wav is gone; it was there when the corpus was indexed"):
+        features.extract(table, features=PAPER)
+
+
+def test_what_may_not_be_read_is_told_and_the_rest_goes_on(tmp_path, terminal, monkeypatch):
+    (tmp_path / "a.wav").write_bytes(BAD["random"][0])
+    (tmp_path / "b.wav").write_bytes(GOOD["plain"])
+    (tmp_path / "a.wav").chmod(0)
+    if os.access(tmp_path / "a.wav", os.R_OK):  # to the administrator nothing is forbidden
+
+        def forbid(path):
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(audio, "_start", forbid)
+    code, out, _ = terminal("predict", tmp_path, "-m", "emodb-paper", "--json")
+    assert code == 1
+    assert ["error" in one for one in json.loads(out)] == [True, False]
+    assert "a.wav cannot be opened (Permission denied); expected a recording. Let yourself read it" in out
 
 
 @pytest.mark.corpus

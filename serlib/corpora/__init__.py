@@ -620,7 +620,7 @@ def own_in(data):
     for folder in sorted(Path(data).iterdir()) if Path(data).is_dir() else ():
         try:
             passport = own(folder) if folder.is_dir() and not any(is_called(folder, name) for name in NAMES) else None
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             mistakes[folder.name] = str(error)
             continue
         if passport and (other := next((p for p in passports.values() if _plain(p.id) == _plain(passport.id)), None)):
