@@ -6,7 +6,6 @@ the one whose values most often are names of a corpus. Parts are told by a colum
 recordings are known from an index table, or from the checksums that the publisher's files have.
 """
 
-import gzip
 import io
 import json
 import os
@@ -17,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import corpora, index, split
+from . import corpora, index, settings, split
 
 COLUMNS = ("utterance", "corpus", "speaker", "emotion", "sentence", "content")
 PART_COLUMNS = ("part", "split", "set", "partition", "subset", "fold")
@@ -298,11 +297,7 @@ def _table(file):
     """Read a file as a DataFrame of str."""
     if not file.is_file():
         raise FileNotFoundError(f"{file} is not a file; expected a table, JSON, or a list of paths. Check the path")
-    content, kind = file.read_bytes(), Path(file.name.removesuffix(".gz")).suffix.lower()
-    try:
-        text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode("utf-8-sig")
-    except (UnicodeDecodeError, EOFError, OSError) as error:
-        raise ValueError(f"{file} is no text in UTF-8 ({error}); save it so") from None
+    text, kind = settings.read_text(file), Path(file.name.removesuffix(".gz")).suffix.lower()
     lines = [line.strip() for line in text.split("\n")]
     try:
         if kind in (".csv", ".tsv"):
@@ -314,7 +309,7 @@ def _table(file):
             table = pd.DataFrame(_records(_json_lines(lines)), dtype=object)
         else:
             table = pd.DataFrame({"path": list(filter(None, lines))}, dtype=object)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         why = " ".join(str(error).split())
         raise ValueError(f"{file} cannot be read as {kind[1:].upper()} ({why}); mend it, or save it as CSV") from None
     if table.empty:

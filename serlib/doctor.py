@@ -4,7 +4,6 @@ Most trouble with these corpora comes from the copy: files missing, doubled, ren
 (Git-LFS pointers). Nothing is changed; each finding says what to do.
 """
 
-import json
 import math
 import os
 import re
@@ -160,8 +159,7 @@ def examine(path, corpus=None, *, quick=False, progress=False):
         raise FileNotFoundError(f"{root} is not a folder; expected the one that holds a corpus")
     sound, findings = _look(root)
     passport = index.passport_of(root, corpus) if corpus or corpora.own(root) else guess(root, [f.file for f in sound])
-    marker = root / synthetic.MARKER
-    made = json.loads(marker.read_text(encoding="utf-8")) if marker.is_file() else None
+    made = synthetic.read_marker(root)
     published = passport.published()
     for file in sound:
         _identify(passport, file)

@@ -11,7 +11,7 @@ import tempfile
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
 import pooch
 import requests
@@ -225,7 +225,7 @@ def unpack(archive, folder, *, progress=False):
 def _refuse_harm(members):
     for member in members:
         path = PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or PureWindowsPath(member.filename).drive or ".." in path.parts:
+        if corpora.leads_out(member.filename):
             raise ValueError(f"would write to {member.filename!r}; expected paths inside its folder")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise ValueError(f"holds a link, {member.filename!r}; expected files only")

@@ -7,10 +7,14 @@ does not fit into rows stands in ``table.attrs`` and, on disk, in a JSON file be
 """
 
 import hashlib
+import io
 import json
 import math
 import os
+import re
 from collections import Counter
+from csv import Error as CsvError
+from csv import reader as csv_rows
 from pathlib import Path
 
 import numpy as np
@@ -89,8 +93,7 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
         raise ValueError("; ".join([what, *problems[:1], expected]))
     table = pd.DataFrame(rows, columns=[*COLUMNS, *DEMOGRAPHICS]).sort_values("utterance", ignore_index=True)
     table = table.assign(content=cache.contents(root, table["path"], progress=progress)).astype(NUMBERS)
-    marker = root / synthetic.MARKER
-    made = json.loads(marker.read_text(encoding="utf-8")) if marker.is_file() else None
+    made = synthetic.read_marker(root)
     problems += _deviations(table, passport, made)
     if relabelled:
         table["emotion"] = [
@@ -393,33 +396,48 @@ def read(csv):
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is not an index table: columns missing, unknown emotions or parts, an utterance twice.
+        If it is not an index table of one corpus: columns missing, unknown emotions or parts, an utterance twice, paths
+        that lead out of the corpus's folder.
     """
     csv = Path(csv)
     if not csv.is_file():
         raise FileNotFoundError(f"{csv} does not exist; expected an index table. Make it with 'python -m serlib index'")
+    text, again = settings.read_text(csv), f"make it again with 'python -m serlib index -n NAME -o {csv}'"
     try:
-        table = pd.read_csv(csv, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"{csv} is not a CSV table in UTF-8 ({error}); make it again") from None
-    again = f"make it again with 'python -m serlib index -n NAME -o {csv}'"
+        widths = sorted({len(row) for row in csv_rows(io.StringIO(text)) if row})
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    except (CsvError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"{csv} is not a CSV table ({error}); {again}") from None
     if missing := [column for column in COLUMNS if column not in table]:
         raise ValueError(f"{csv} lacks the columns {missing[:3]} ({len(missing)} in all); {again}")
     if table.empty:
         raise ValueError(f"{csv} has no rows; {again}")
+    if len(widths) > 1:
+        raise ValueError(
+            f"{csv} has rows of {widths[0]} and of {widths[-1]} values, where all should be alike; {again}"
+        )
     try:
         table = table.reindex(columns=[*COLUMNS, *DEMOGRAPHICS], fill_value="")
         table["age"] = table["age"].replace("", None)
         table = table.astype(NUMBERS)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{csv} has text among its numbers ({error}); {again}") from None
     for column, allowed in (("emotion", labels.EMOTIONS), ("part", PARTS)):
         if unknown := sorted(set(table[column]).difference(allowed)):
             raise ValueError(f"{csv} has unknown values in {column!r}: {unknown[:3]}; expected {allowed}")
     if (twice := table.loc[table["utterance"].duplicated(), "utterance"]).size:
         raise ValueError(f"{csv} holds {_few(twice)} twice; {again}")
+    if len(found := sorted(table["corpus"].unique())) > 1 or not re.fullmatch(r"\w[\w.-]*", found[0]):
+        raise ValueError(f"{csv} holds the corpora {found[:3]} ({len(found)} in all); expected one, called by its id")
+    if astray := [path for path in table["path"] if corpora.leads_out(path)]:
+        raise ValueError(
+            f"{csv} has paths that lead out of the corpus's folder: {_few(astray)}; expected paths inside it; {again}"
+        )
     beside = csv.with_suffix(".json")
-    table.attrs = json.loads(beside.read_text(encoding="utf-8")) if beside.is_file() else {}
+    attrs = settings.read_json(beside) if beside.is_file() else {}
+    if not isinstance(attrs, dict) or not isinstance(attrs.get("folder", ""), str):
+        raise ValueError(f"{beside} does not say where the recordings of {csv.name} are; {again}")
+    table.attrs = attrs
     return table.sort_values("utterance", ignore_index=True)
 
 

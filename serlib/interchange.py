@@ -1,11 +1,12 @@
 """Index tables to and from audformat databases, the format of audb and nkululeko. Needs the extra ``audformat``."""
 
+import re
 from numbers import Real
 from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from . import corpora, index, labels
+from . import corpora, index, labels, settings
 
 NEEDED = "pip install 'serlib[audformat]'"
 
@@ -122,12 +123,13 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
     FileNotFoundError
         If there is no database.
     ValueError
-        If there is no such table, no emotion or speaker in it, or an emotion is unknown.
+        If there is no such table, no emotion or speaker in it, an emotion is unknown, or reading it could run code.
     """
     audformat = _audformat()
     folder = Path(folder)
     if not (folder / "db.yaml").is_file():
         raise FileNotFoundError(f"{folder} holds no db.yaml; expected an audformat database")
+    _refuse_code(folder)
     database = audformat.Database.load(str(folder))
     if table not in database.tables:
         raise ValueError(f"{folder} has no table {table!r}; use one of {', '.join(database.tables)}")
@@ -145,6 +147,25 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
             raise ValueError(f"{folder}: an emotion is {labels.unknown(emotion)}. Translate it with emotions={{...}}")
     home = Path(media or folder)
     return index.scan(home, _passport(database, rows, home), seed=seed)
+
+
+def _refuse_code(folder):
+    """Raise if a database could run code when audformat reads it, which trusts YAML's tags and pickled tables."""
+    import yaml  # with which audformat reads the file
+
+    file = folder / "db.yaml"
+    try:
+        said = yaml.safe_load(settings.read_text(file))
+        tables = [*(said.get("tables") or {}), *(said.get("misc_tables") or {})]
+    except (yaml.YAMLError, AttributeError, TypeError, RecursionError) as error:
+        why = str(error).split("\n")[0]
+        raise ValueError(f"{file} is no audformat database, or would run code ({why}); do not use it") from None
+    if strange := [name for name in map(str, tables) if not re.fullmatch(r"[\w.-]+", name)]:
+        raise ValueError(f"{file} has a table {strange[0]!r}; expected letters, digits, '.', '-' and '_' in its name")
+    if pickles := sorted(folder.glob("*.pkl")):
+        raise ValueError(
+            f"{pickles[0]} is pickled, and could run code when it is read; expected tables as CSV or Parquet. Delete it"
+        )
 
 
 def _speaker_of_files(audformat, database, table):

@@ -80,7 +80,14 @@ def build(recipe, n_emotions, *, seed=SEED):
     -------
     keras.Model
         Input (n_mfcc, 1), output (n_emotions,): probabilities.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to tell apart.
     """
+    if n_emotions < 2:
+        raise ValueError(f"there is {n_emotions} emotion to be told; expected two or more. Take a table that has them")
     _tensorflow()
     import keras
 

@@ -2,17 +2,20 @@
 
 import contextlib
 import dataclasses
+import gzip
 import json
 import os
 import re
 import tempfile
 import warnings
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import platformdirs
 
 SEED = 42
+MAX_CHARACTERS = 1 << 26  # of a table or a declaration; the index table of 50,000 utterances has 17 million
 # What a terminal would obey, or a reader not see: control characters, marks of direction, halves of characters.
 UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 PROFILES = ("tiny", "full")
@@ -250,6 +253,53 @@ def printable(text):
     '03a01Fa\\u001b[2J.wav'
     """
     return UNPRINTABLE.sub(lambda character: json.dumps(character[0])[1:-1], str(text))
+
+
+def read_text(file):
+    """Read a text in UTF-8, with or without a byte-order mark, compressed if it is called ``.gz``.
+
+    Parameters
+    ----------
+    file : Path
+
+    Returns
+    -------
+    str
+        With line ends as Python has them.
+
+    Raises
+    ------
+    ValueError
+        If it is no such text, or has more than `MAX_CHARACTERS`, of which no more are read.
+    """
+    opener = gzip.open if file.suffix == ".gz" else open
+    try:
+        with opener(file, "rt", encoding="utf-8-sig") as opened:
+            text = opened.read(MAX_CHARACTERS + 1)
+    except (UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"{file} is no text in UTF-8 ({error}); save it so") from None
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"{file} has more than {MAX_CHARACTERS:,} characters, too many for a table; name another file")
+    return text
+
+
+def read_json(file):
+    """Read a JSON document.
+
+    Parameters
+    ----------
+    file : Path
+
+    Raises
+    ------
+    ValueError
+        If it is none; the message names the file.
+    """
+    text = read_text(file)
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file} is not JSON ({error}); make it again") from None
 
 
 @contextlib.contextmanager

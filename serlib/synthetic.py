@@ -203,7 +203,7 @@ def write(name, root, *, seed=42):
     folder = Path(root) / passport.folder
     chosen = _choose(passport)
     stamp, marker = _stamp(passport, chosen, seed), folder / MARKER
-    if marker.is_file() and json.loads(marker.read_text(encoding="utf-8")) == stamp | {"is_complete": True}:
+    if read_marker(folder) == stamp | {"is_complete": True}:
         return folder
     _clear(folder)
     _mark(marker, stamp | {"is_complete": False})
@@ -220,6 +220,25 @@ def write(name, root, *, seed=42):
         audio.write(folder / path, _spread(signal, passport.channels, passport.sample_rate_hz), passport.sample_rate_hz)
     _mark(marker, stamp | {"is_complete": True})
     return folder
+
+
+def read_marker(folder):
+    """Return what ``SYNTHETIC.json`` says of a folder's recordings, or None where there is none: they are not ours.
+
+    Raises
+    ------
+    ValueError
+        If it does not say how many utterances there are of each emotion.
+    """
+    file = Path(folder) / MARKER
+    if not file.is_file():
+        return None
+    said = settings.read_json(file)
+    counts = said.get("by_emotion") if isinstance(said, dict) else None
+    numbers = [*counts.values(), said.get("n_utterances")] if isinstance(counts, dict) else [None]
+    if not all(isinstance(number, int) for number in numbers) or not counts.keys() <= set(labels.EMOTIONS):
+        raise ValueError(f"{file} does not say what synthetic speech is there; delete the folder, and make it again")
+    return said
 
 
 def _mark(marker, stamp):

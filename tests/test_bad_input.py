@@ -1,19 +1,22 @@
 """What people hand in that is no recording, no table, no bundle: each is answered in a line, and the rest goes on."""
 
+import gzip
 import io
 import json
 import os
+import pickle
 import re
 import struct
 import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from conftest import REAL
 
-from serlib import audio, cli, corpora, features, index
+from serlib import audio, cli, corpora, evaluate, features, index, interchange, settings
 from serlib.settings import RECIPES
 
 PAPER = RECIPES["paper"].features
@@ -439,3 +442,226 @@ def test_predict_says_of_real_odd_files_what_they_are(terminal):
     assert all(line.startswith(f"{path} ") and "; expected " in line for path, line in errors.items())
     parents = {os.path.basename(os.path.dirname(path)) for path in errors}
     assert parents == {"AudioWAV", "header-only", "__MACOSX", "text-in-wav", "zero-byte"}
+
+
+# Tables
+
+
+@pytest.fixture
+def table(wavs, workplace):
+    """An index table of a few utterances of EMODB on disk, and a function that writes another version of it."""
+    stems = [f"{speaker}a0{k}{code}a" for speaker in ("03", "08") for code in "WFN" for k in (1, 2, 4, 5)]
+    folder = wavs(*(f"wav/{stem}.wav" for stem in stems), sr=16000)
+    table = index.scan(folder, "emodb")
+    index.write(table, workplace / "a.csv")
+
+    def write(**columns):
+        changed = table.assign(**columns)
+        changed.attrs = table.attrs
+        index.write(changed, workplace / "a.csv")
+
+    return table, write
+
+
+# A cell of the first row: its column, what stands there, and what is said of it.
+CELLS = [
+    ("emotion", "rage", "unknown values in 'emotion': ['rage']; expected ("),
+    ("emotion", "\x1b[2J", "unknown values in 'emotion': ['\\x1b[2J']"),
+    ("part", "dev", "unknown values in 'part': ['dev']"),
+    ("path", "/etc/passwd", "has paths that lead out of the corpus's folder: '/etc/passwd'; expected paths inside it"),
+    ("path", "../a.wav", "has paths that lead out of the corpus's folder: '../a.wav'"),
+    ("path", "wav/../../a.wav", "has paths that lead out of the corpus's folder: 'wav/../../a.wav'"),
+    ("path", "wav\\..\\..\\a.wav", "has paths that lead out of the corpus's folder"),
+    ("path", "C:\\a.wav", "has paths that lead out of the corpus's folder"),
+    ("path", "wav/gone.wav", "wav/gone.wav is gone; it was there when the corpus was indexed"),
+    ("path", "wav", "wav is gone; it was there when the corpus was indexed"),
+    ("path", "", " is gone; it was there when the corpus was indexed"),
+    ("path", "wav/\x1b[2J.wav", "wav/\\u001b[2J.wav is gone"),
+    ("path", "wav/a\0b.wav", "wav/a\\u0000b.wav is gone"),
+    ("content", "0" * 64, "is not the file that was indexed (its content differs)"),
+    ("utterance", "emodb/08a01Fa", "holds 'emodb/08a01Fa' twice; make it again"),
+    ("corpus", "savee", "holds the corpora ['emodb', 'savee'] (2 in all); expected one, called by its id"),
+    ("sample_rate_hz", "9" * 30, "has text among its numbers"),
+    ("duration_s", "long", "has text among its numbers"),
+    ("age", "1e400", "has text among its numbers"),
+]
+
+
+@pytest.mark.parametrize(("column", "value", "message"), CELLS)
+def test_a_wrong_cell_is_one_line(table, terminal, column, value, message):
+    good, write = table
+    write(**{column: [value, *good[column].astype(str)[1:]]})
+    code, out, lines = terminal("train", "-p", "a.csv", "--epochs", 1)
+    assert (code, out, len(lines)) == (2, "", 1)
+    assert message in lines[0]
+    assert not OBEYED.search(lines[0])
+
+
+def recoded(encoding):
+    return lambda text: text.encode(encoding)
+
+
+# A whole table: what becomes of its text, and what is said of it.
+TEXTS = {
+    "nothing": (lambda text: b"", "a.csv is not a CSV table (No columns to parse from file)"),
+    "blank lines": (lambda text: b"\n\n", "a.csv is not a CSV table"),
+    "no rows": (lambda text: text.split("\n")[0].encode(), "a.csv has no rows; make it again"),
+    "cut off": (lambda text: text[:-200].encode(), "a.csv has rows of 13 and of 18 values, where all should be alike"),
+    "a column less": (lambda text: text.replace("speaker", "spoken", 1).encode(), "lacks the columns ['speaker'] (1"),
+    "a value more": (lambda text: text.replace("\nemodb", "\nx,emodb", 1).encode(), "has rows of 18 and of 19 values"),
+    "an open quote": (lambda text: text.replace("wav/", '"wav/', 1).encode(), "a.csv "),
+    "UTF-16": (recoded("utf-16"), "a.csv is no text in UTF-8"),
+    "no encoding": (lambda text: b"\xff\xfe\0" + bytes(range(256)), "a.csv is no text in UTF-8"),
+    "a sound": (lambda text: GOOD["plain"], "a.csv is no text in UTF-8"),
+    "JSON": (lambda text: b"[" * 99_999, "a.csv lacks the columns"),
+}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_text_that_is_no_table_is_one_line(table, terminal, workplace, name):
+    change, message = TEXTS[name]
+    (workplace / "a.csv").write_bytes(change((workplace / "a.csv").read_text()))
+    for command in ("train", "evaluate"):
+        code, out, lines = terminal(command, "-p", "a.csv", "--epochs", 1)
+        assert (code, out, len(lines)) == (2, "", 1)
+        assert message in lines[0]
+
+
+@pytest.mark.parametrize("change", [
+    lambda text: b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode(),  # as a spreadsheet saves it
+    lambda text: text.replace("utterance,", "number,utterance,", 1).replace("\nemodb", "\n7,emodb").encode(),
+    lambda text: "\n".join([(lines := text.split("\n"))[0], *reversed(lines[1:])]).encode(),
+])  # fmt: skip
+def test_a_table_as_other_programs_save_it_is_the_same(table, workplace, change):
+    (workplace / "a.csv").write_bytes(change((workplace / "a.csv").read_text()))
+    pd.testing.assert_frame_equal(index.read("a.csv"), table[0], check_dtype=False)
+
+
+@pytest.mark.parametrize("beside", ["", "[]", "{", "[" * 99_999, '{"folder": 3}', '{"n": ' + "9" * 5000 + "}", "\0"])
+def test_what_stands_beside_a_table_is_checked_too(table, terminal, workplace, beside):
+    (workplace / "a.json").write_text(beside)
+    code, out, lines = terminal("train", "-p", "a.csv", "--epochs", 1)
+    assert (code, out, len(lines)) == (2, "", 1)
+    assert "a.json is not JSON (" in lines[0] or "a.json does not say where the recordings of a.csv are" in lines[0]
+
+
+def test_a_table_too_large_to_be_one_is_not_read_whole(table, workplace, monkeypatch):
+    monkeypatch.setattr(settings, "MAX_CHARACTERS", 999)
+    with pytest.raises(ValueError, match="a.csv has more than 999 characters, too many for a table"):
+        index.read("a.csv")
+    (workplace / "a.csv.gz").write_bytes(gzip.compress(bytes(10**8)))  # a hundred kilobytes
+    with pytest.raises(ValueError, match="a.csv.gz has more than 999 characters"):
+        settings.read_text(workplace / "a.csv.gz")
+
+
+@pytest.mark.parametrize(
+    ("columns", "commands"),
+    [
+        ({"emotion": "anger"}, {"train": "there is 1 emotion to be told; expected two or more"}),
+        ({"speaker": "emodb/03"}, {"evaluate": "speaker"}),
+        ({"part": "train"}, {"train": "no row of the index has the part 'test'"}),
+        ({"part": "test"}, {"train": "no row of the index has the part 'train'"}),
+        ({"part": ""}, {"train": "part", "evaluate": "part"}),
+    ],
+)
+def test_a_table_of_which_nothing_can_be_learned_is_one_line(table, terminal, columns, commands):
+    table[1](**columns)
+    for command, message in commands.items():
+        code, out, lines = terminal(command, "-p", "a.csv", "--epochs", 1)
+        assert (code, out, len(lines)) == (2, "", 1)
+        assert message in lines[0]
+
+
+def test_an_emotion_of_one_utterance_is_learned_and_never_tested(table, terminal):
+    good, write = table
+    write(emotion=["sadness", *good["emotion"][1:]], part=["train", *good["part"][1:]])
+    assert terminal("train", "-p", "a.csv", "--epochs", 1)[0] == 0
+    result = evaluate.run(index.read("a.csv"), protocol="speakers", recipe=RECIPES["paper"], epochs=1, n_jobs=1)
+    assert 0 <= evaluate.uar(result.predictions) < 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("path,emotion,speaker\n../a.wav,anger,a\n", "line 2: path is '../a.wav'; expected that of a sound file below"),
+        ("path,emotion,speaker\n/a.wav,anger,a\n", "line 2: path is '/a.wav'"),
+        ("path,emotion,speaker\n\\a.wav,anger,a\n", "line 2: path is '\\\\a.wav'"),
+        ("path,emotion,speaker\na.wav,anger\n", "line 2: expected 3 values, as in line 1"),
+        ("path,emotion,speaker\n" + "a" * 200_000 + ",anger,a\n", "is not a CSV table (field larger than field limit"),
+        ("path,emotion,speaker\n", "has no rows; expected one per utterance"),
+        ("", "line 1: the column 'path' is missing"),
+    ],
+)
+def test_a_table_of_your_own_with_a_mistake_is_one_line(tmp_path, terminal, text, message):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "utterances.csv").write_text(text)
+    for command in ("index", "doctor"):
+        code, out, lines = terminal(command, "-d", tmp_path / "own")
+        assert (code, out, len(lines)) == (2, "", 1)
+        assert message in lines[0]
+
+
+@pytest.mark.parametrize("text", ["[" * 99_999, "a = " + "[" * 99_999, "a\0", "\x1b[2J = 3"])
+def test_a_passport_that_is_none_is_one_line(tmp_path, terminal, text):
+    (tmp_path / "passport.toml").write_text(text)
+    for command in ("index", "doctor"):
+        code, out, (line,) = terminal(command, "-d", tmp_path)
+        assert (code, out) == (2, "")
+        assert "passport.toml is not TOML: " in line
+        assert not OBEYED.search(line)
+
+
+@pytest.mark.parametrize(
+    "said", ["{", "[]", "[" * 99_999, '{"n_utterances": 3}', '{"n_utterances": "3", "by_emotion": {}}']
+)
+def test_a_mark_of_synthetic_speech_that_says_nothing_is_one_line(wavs, terminal, said):
+    folder = wavs("wav/03a01Fa.wav")
+    (folder / "SYNTHETIC.json").write_text(said)
+    for command in ("index", "doctor"):
+        code, out, (line,) = terminal(command, "-d", folder, "-n", "emodb")
+        assert (code, out) == (2, "")
+        assert "SYNTHETIC.json is not JSON" in line or "SYNTHETIC.json does not say" in line
+
+
+def test_audit_names_what_it_cannot_read(tmp_path, terminal):
+    for name, text in (
+        ("a.json", "[" * 99_999),
+        ("a.json", '{"a":' * 9_999),
+        ("a.csv", '"'),
+        ("a.jsonl", "[" * 99_999),
+    ):
+        (tmp_path / name).write_text(text)
+        code, out, (line,) = terminal("audit", tmp_path / name)
+        assert (code, out) == (2, "")
+        assert f"{name} cannot be read as" in line
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"path\na.wav\n" * 999)[:-20])
+    assert "a.csv.gz is no text in UTF-8" in terminal("audit", tmp_path / "a.csv.gz")[2][0]
+
+
+@pytest.mark.parametrize("code", [
+    "!!python/object/apply:os.mkdir [ran]",
+    "%TAG !p! tag:yaml.org,2002:python/\n---\n!p!object/apply:os.mkdir [ran]",
+    "name: a\nusage: !!python/object/apply:os.mkdir [ran]\n",
+])  # fmt: skip
+def test_a_database_that_would_run_code_is_refused(workplace, code):
+    (workplace / "db.yaml").write_text(code)
+    with pytest.raises(ValueError, match="db.yaml is no audformat database, or would run code"):
+        interchange.from_audformat(workplace)
+    assert not (workplace / "ran").exists()
+
+
+def test_a_pickled_table_is_not_read(table, workplace):
+    interchange.to_audformat(table[0], workplace / "db")
+
+    class Hostile:
+        def __reduce__(self):
+            return os.mkdir, ("ran",)
+
+    (workplace / "db" / "db.emotion.pkl").write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(ValueError, match=r"db.emotion.pkl is pickled, and could run code .*Delete it"):
+        interchange.from_audformat(workplace / "db", media=table[0].attrs["folder"])
+    text = (workplace / "db" / "db.yaml").read_text()
+    (workplace / "db" / "db.yaml").write_text(text.replace("emotion.train:", "../emotion.train:"))
+    with pytest.raises(ValueError, match=r"has a table '../emotion.train'; expected letters"):
+        interchange.from_audformat(workplace / "db", media=table[0].attrs["folder"])
+    assert not (workplace / "ran").exists()

@@ -228,7 +228,7 @@ def test_tables_that_are_none_are_refused(wavs, tmp_path):
         with pytest.raises(ValueError, match=message):
             index.read(csv)
     csv.write_bytes(b"\xff\xfe\0")
-    with pytest.raises(ValueError, match="not a CSV table in UTF-8"):
+    with pytest.raises(ValueError, match="is no text in UTF-8"):
         index.read(csv)
     with pytest.raises(FileNotFoundError, match=r"gone.csv does not exist; .*serlib index"):
         index.read(tmp_path / "gone.csv")

@@ -593,7 +593,7 @@ def test_what_is_no_toml_or_no_utf_8_is_told(tmp_path):
         r"passport.toml is not TOML: .* \(at line 4, column .*Mend that line", complaint(tmp_path / "b", twice)
     )
     latin = PASSPORT.replace("Voices", "Stimmen für").encode("latin-1")
-    assert re.match(r"passport.toml is not in UTF-8 \(.*\); save it so", complaint(tmp_path / "c", latin))
+    assert re.match(r"passport.toml is no text in UTF-8 \(.*\); save it so", complaint(tmp_path / "c", latin))
 
 
 def test_a_byte_order_mark_does_no_harm_to_a_passport(tmp_path):
@@ -690,9 +690,9 @@ def test_a_table_without_rows_or_in_another_encoding_is_refused(tmp_path):
     no_rows = complaint(tmp_path / "a", "path,emotion,speaker\n", "utterances.csv")
     assert no_rows == "utterances.csv has no rows; expected one per utterance"
     latin = complaint(tmp_path / "b", TABLE.replace("Ann", "Änn").encode("latin-1"), "utterances.csv")
-    assert re.match(r"utterances.csv is not in UTF-8 \(.*\); save it as CSV in UTF-8", latin)
+    assert re.match(r"utterances.csv is no text in UTF-8 \(.*\); save it so", latin)
     excel = complaint(tmp_path / "c", TABLE.encode("utf-16"), "utterances.csv")
-    assert re.match(r"utterances.csv is not in UTF-8 \(.*\); save it as CSV in UTF-8", excel)
+    assert re.match(r"utterances.csv is no text in UTF-8 \(.*\); save it so", excel)
     assert complaint(tmp_path / "d", "", "utterances.csv").startswith(
         "utterances.csv, line 1: the column 'path' is miss"
     )

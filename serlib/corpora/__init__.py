@@ -301,12 +301,10 @@ class _Reader:
 
     def __init__(self, file):
         self.file = file
+        self.text = settings.read_text(file)
         try:
-            self.text = file.read_text(encoding="utf-8-sig")
             self.declared = tomllib.loads(self.text)
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{file} is not in UTF-8 ({error.reason}); save it so") from None
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise ValueError(f"{file} is not TOML: {error}. Mend that line") from None
 
     def complain(self, message, *where, nth=0):
@@ -485,6 +483,18 @@ def _wrong_id(corpus):
     return known and f"the id {corpus!r} is that of {known.title}; choose another"
 
 
+def leads_out(path):
+    r"""Say whether a path that a table or an archive brings leads out of the folder that it belongs into.
+
+    Examples
+    --------
+    >>> [leads_out(path) for path in ("wav/a.wav", "../a.wav", "/a.wav", "C:a.wav", "wav\\..\\a.wav")]
+    [False, True, True, True, True]
+    """
+    posix, windows = PurePosixPath(path), PureWindowsPath(path)
+    return bool(posix.is_absolute() or windows.drive or windows.root or ".." in windows.parts)
+
+
 def _from_table(file):
     """Read a passport from a table ``utterances.csv``: a row per utterance."""
     home = file.parent
@@ -493,22 +503,22 @@ def _from_table(file):
         raise ValueError(f"{file}: {wrong}")
     optional = ("sentence", "take", "intensity")
     known = ("path", "emotion", "speaker", "gender", "age", *optional)
+    rows = csv.DictReader(io.StringIO(settings.read_text(file), newline=""))
     try:
-        rows = csv.DictReader(io.StringIO(file.read_text(encoding="utf-8-sig"), newline=""))
-        columns = rows.fieldnames or []
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not in UTF-8 ({error.reason}); save it as CSV in UTF-8") from None
+        columns, numbered = rows.fieldnames or [], [(rows.line_num, row) for row in rows]
+    except csv.Error as error:
+        raise ValueError(f"{file} is not a CSV table ({error}); save it as CSV in UTF-8") from None
     if missing := [name for name in known[:3] if name not in columns]:
         raise ValueError(f"{file}, line 1: the column {missing[0]!r} is missing; expected path,emotion,speaker")
     if unknown := [name for name in columns if name not in known]:
         raise ValueError(f"{file}, line 1: the column {unknown[0]!r} is unknown; expected some of {', '.join(known)}")
     listed, speakers, stems = {}, {}, set()
-    for row in rows:
-        where = f"{file}, line {rows.line_num}"
+    for number, row in numbered:
+        where = f"{file}, line {number}"
         if None in row or None in row.values():
             raise ValueError(f"{where}: expected {len(columns)} values, as in line 1")
         path, speaker = PurePosixPath(row["path"].strip().replace("\\", "/")), row["speaker"].strip()
-        if not path.name or path.is_absolute() or PureWindowsPath(path).drive or ".." in path.parts:
+        if not path.name or leads_out(path):
             raise ValueError(f"{where}: path is {row['path']!r}; expected that of a sound file below {home}")
         if row["emotion"] not in labels.EMOTIONS:
             raise ValueError(f"{where}: emotion is {labels.unknown(row['emotion'])}")
