@@ -18,6 +18,7 @@ import shutil
 import sys
 import tempfile
 import warnings
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from . import __version__, audio, features, labels, settings
 from .settings import SEED, Recipe, replacing
 
 BUNDLE_FORMAT = 2
+MAX_BYTES = 64 << 20  # of a network's file; the largest that a recipe allows is smaller, that of `paper` has 0.3 MB
+KERAS_WEIGHTS = "model.weights.h5"  # in model.keras, which is a zip archive
 SHIPPED = Path(__file__).parent / "models"
 HISTORY_COLUMNS = ("fold", "epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 GOLDEN_TOLERANCE = 1e-3  # of a probability: other processors round otherwise, other features differ by far more
@@ -359,8 +362,11 @@ class Familiar:
         try:
             numbers = np.frombuffer(base64.b64decode(fields["gaussian_base64"], validate=True), "<f4")
             mean, *whitening = numbers.reshape(n_mfcc + 1, n_mfcc)
-            return cls(mean, np.array(whitening), float(fields["threshold"]))
-        except (KeyError, TypeError, ValueError):
+            threshold = float(fields["threshold"])
+            if not np.isfinite([*numbers, threshold]).all():
+                raise ValueError
+            return cls(mean, np.array(whitening), threshold)
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise ValueError(f"what it says of what it has heard is not {n_mfcc + 1} x {n_mfcc} numbers") from None
 
 
@@ -535,7 +541,7 @@ def at_hand():
         try:
             read_contract(folder)
             bundles[settings.short(folder)] = folder
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             unusable[settings.short(folder)] = str(error)
     return bundles, unusable
 
@@ -567,22 +573,80 @@ def read_contract(folder):
         )
     again = "train the model again"
     try:
-        contract = json.loads(file.read_text(encoding="utf-8"))
+        contract = dict(settings.read_json(file))
         if contract.pop("format") != BUNDLE_FORMAT:
             raise ValueError(f"its format is not {BUNDLE_FORMAT}")
         for name in ("emotions", "speakers"):
             contract[name] = tuple(contract[name])
         bundle = Bundle(**contract | {"recipe": Recipe.from_dict(contract["recipe"])})
+        _refuse_unlike(bundle)
         Familiar.from_dict(bundle.familiar, n_mfcc=bundle.recipe.features.n_mfcc)
-        if labels.ordered(bundle.emotions) != bundle.emotions:
-            raise ValueError(f"its emotions are not in the vocabulary's order: {bundle.emotions}")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{folder} has a contract that cannot be used: {error}; {again}") from None
-    onnx = folder / "model.onnx"
-    if not onnx.is_file() or hashlib.sha256(onnx.read_bytes()).hexdigest() != bundle.onnx_sha256:
-        what = "was altered or damaged" if onnx.is_file() else "is missing"
-        raise ValueError(f"{onnx} {what}: it is not the file that bundle.json describes; {again}")
+    content = read_part(folder, "model.onnx")
+    if hashlib.sha256(content).hexdigest() != bundle.onnx_sha256:
+        what = "was altered or damaged: it is not the file that bundle.json describes"
+        raise ValueError(f"{folder / 'model.onnx'} {what}; {again}")
     return bundle
+
+
+# What must stand in a contract: the type of a field, or of each entry of one that is a table.
+NUMBER = (int, float)
+FIELDS = {
+    **{"corpus": str, "onnx_sha256": str, "synthetic": bool, "epochs": int, "seed": int, "versions": dict},
+    "split": {"n_train": int, "n_validation": int, "validation": str, "protocol": str},
+    "score": {"uar": NUMBER, "accuracy": NUMBER, "protocol": str, "n": int},
+    "golden": {"wav_base64": str, "probabilities": list},
+    "honest": {"uar": NUMBER, "uar_ci95": (list, type(None)), "protocol": str, "n": int, "per_emotion": dict},
+}
+
+
+def _refuse_unlike(bundle):
+    """Raise ValueError if a field of a contract is not what is saved there."""
+    said = dataclasses.asdict(bundle)
+    honest = said["honest"] or {"uar": 0, "uar_ci95": None, "protocol": "", "n": 0, "per_emotion": {}}
+    said["honest"] = honest
+    for name, kind in FIELDS.items():
+        entries, kinds = (said[name], kind) if isinstance(kind, dict) else (said, {name: kind})
+        for entry, wanted in kinds.items():
+            if not isinstance(entries, dict) or not isinstance(entries.get(entry), wanted):
+                raise ValueError(f"{name!r} is {said[name]!r:.40}")
+    interval, recalls = honest["uar_ci95"] or [0, 0], honest["per_emotion"].values()
+    numbers = [*interval, *(recall for recall in recalls if recall is not None), *said["golden"]["probabilities"]]
+    if len(interval) != 2 or not all(isinstance(number, NUMBER) for number in numbers):
+        raise ValueError("it has something else among its scores and probabilities than numbers")
+    if not all(isinstance(speaker, str) for speaker in bundle.speakers):
+        raise ValueError("its speakers are not names")
+    if labels.ordered(bundle.emotions) != bundle.emotions or len(bundle.emotions) < 2:
+        raise ValueError(f"its emotions are not in the vocabulary's order, or not two: {bundle.emotions}")
+
+
+def read_part(folder, name):
+    """Read a network's file of a bundle.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+        ``model.onnx`` or ``model.keras``.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ValueError
+        If it is missing, or larger than any network of ours.
+    """
+    file = folder / name
+    if not file.is_file():
+        raise ValueError(f"{file} is missing; train the model again")
+    with open(file, "rb") as opened:
+        content = opened.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ValueError(f"{file} has more than {MAX_BYTES:,} bytes; expected a small network. Train the model again")
+    return content
 
 
 def check_golden(bundle, run):
@@ -599,9 +663,15 @@ def check_golden(bundle, run):
     ValueError
         If the answers differ: features, model or libraries are not what they were.
     """
-    wav = base64.b64decode(bundle.golden["wav_base64"])
-    expected = np.array(bundle.golden["probabilities"])
-    said = np.asarray(run(_golden_vector(wav, bundle.recipe.features)[None]))[0]
+    expected = np.array([bundle.golden["probabilities"]])
+    try:
+        wav = base64.b64decode(bundle.golden["wav_base64"], validate=True)
+        vector = _golden_vector(wav, bundle.recipe.features)
+    except ValueError as error:
+        raise ValueError(
+            f"the bundle of {bundle.corpus} cannot hear its golden input ({error}); train it again"
+        ) from None
+    said = np.asarray(run(vector[None]))
     if said.shape != expected.shape or not np.abs(said - expected).max() <= GOLDEN_TOLERANCE:
         raise ValueError(
             f"the bundle of {bundle.corpus} fails its self-test: of its golden input it says"
@@ -610,7 +680,10 @@ def check_golden(bundle, run):
 
 
 def load(folder):
-    """Load a bundle's network with Keras (in safe mode) and check it by its golden input.
+    """Build a bundle's network anew, load its weights, and check it by its golden input.
+
+    The network is that of the recipe in the contract; what ``model.keras`` says of layers is not read, so that no code
+    of a stranger's can be run.
 
     Parameters
     ----------
@@ -626,13 +699,44 @@ def load(folder):
     FileNotFoundError, ValueError
         If there is no bundle, or it is damaged or fails its self-test.
     """
-    _tensorflow()
-    import keras
-
+    folder = Path(folder)
     bundle = read_contract(folder)
-    network = keras.saving.load_model(Path(folder) / "model.keras", safe_mode=True)
+    content = read_part(folder, "model.keras")
+    network = build(bundle.recipe, len(bundle.emotions), seed=bundle.seed)
+    network.optimizer.build(network.trainable_variables)  # whose state is among the weights
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive, tempfile.TemporaryDirectory() as place:
+            weights = Path(place) / KERAS_WEIGHTS
+            with archive.open(KERAS_WEIGHTS) as packed:
+                weights.write_bytes(packed.read(MAX_BYTES))
+            _refuse_links(weights)
+            network.load_weights(weights)
+    except Exception as error:  # zipfile, h5py and Keras have many kinds
+        why = settings.printable(str(error).split("\n")[0])
+        raise ValueError(f"{folder / 'model.keras'} holds no weights of this recipe ({why}); train it again") from None
     check_golden(bundle, lambda X: probabilities(network, X))
     return network, bundle
+
+
+def _refuse_links(weights):
+    """Raise ValueError if an HDF5 file brings in other files, or unfolds to more than a network."""
+    import h5py  # which Keras brings
+
+    n_bytes = []
+
+    def look(name, item):
+        if isinstance(item, h5py.Dataset):
+            n_bytes.append(item.nbytes)
+            if item.external or item.is_virtual:
+                raise ValueError(f"{name!r} lies in another file")
+        elif any(not isinstance(item.get(key, getlink=True), h5py.HardLink) for key in item):
+            raise ValueError(f"{name!r} holds a link")
+
+    with h5py.File(weights) as file:
+        look("/", file)
+        file.visititems(look)
+    if sum(n_bytes) > MAX_BYTES:
+        raise ValueError(f"it unfolds to {sum(n_bytes):,} bytes")
 
 
 def _versions():

@@ -38,8 +38,18 @@ class Predictor:
         self._familiar = model.Familiar.from_dict(self.contract.familiar, n_mfcc=n_mfcc)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(bundle / "model.onnx", options, providers=["CPUExecutionProvider"])
-        (self._input,) = self._session.get_inputs()
+        network = model.read_part(bundle, "model.onnx")
+        try:
+            self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+            (self._input,) = self._session.get_inputs()
+            said = self.probabilities(np.zeros((2, n_mfcc), np.float32))
+            if said.shape != (2, len(self.contract.emotions)):
+                raise ValueError(f"of 2 vectors it says {said.shape}")
+        except Exception as error:  # onnxruntime has a kind for each fault
+            why = str(error).split("\n")[0]
+            raise ValueError(
+                f"{bundle / 'model.onnx'} is no network of this recipe ({why}); train the model again"
+            ) from None
         model.check_golden(self.contract, self.probabilities)
 
     def probabilities(self, X):

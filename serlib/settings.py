@@ -10,6 +10,7 @@ import tempfile
 import warnings
 import zlib
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 
 import platformdirs
@@ -47,13 +48,17 @@ class MfccFeatures:
     level_db: float | None = None
 
     def __post_init__(self):
-        for name in ("sr", "n_mfcc", "win_length", "n_fft", "hop_length", "n_mels"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected a positive whole number")
+        most = {"sr": 96_000, "n_mfcc": 512, "win_length": 1 << 16, "n_fft": 1 << 16, "hop_length": 1 << 16}
+        _refuse_unlike(self, Integral, {name: (1, at_most) for name, at_most in {**most, "n_mels": 512}.items()})
+        _refuse_unlike(self, Real, {"amin": (1e-30, 1), "top_db": (0, 1000)})
+        optional = {"trim_db": (0, 1000), "level_db": (-200, 0)}
+        _refuse_unlike(self, Real, {name: r for name, r in optional.items() if getattr(self, name) is not None})
         if self.win_length > self.n_fft:
             raise ValueError(f"win_length {self.win_length} exceeds n_fft {self.n_fft}; make n_fft at least as long")
         if self.n_mfcc > self.n_mels:
             raise ValueError(f"n_mfcc {self.n_mfcc} exceeds n_mels {self.n_mels}; there are only n_mels coefficients")
+        if self.n_fft > 32 * self.hop_length:
+            raise ValueError(f"n_fft {self.n_fft} exceeds 32 x hop_length {self.hop_length}; take fewer frames")
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,13 @@ class CnnModel:
     dropout: float = 0.1  # chosen once, inside EMODB's training part, by benchmarks/choose_dropout.py
     dense: int = 128
 
+    def __post_init__(self):
+        if len(self.filters) != 3 or not all(isinstance(n, Integral) and 1 <= n <= 512 for n in self.filters):
+            raise ValueError(f"filters is {self.filters}; expected three whole numbers from 1 to 512")
+        _refuse_unlike(self, Integral, {"kernel_size": (1, 64), "pool_size": (1, 64), "dense": (1, 2048)})
+        _refuse_unlike(self, Real, {"dropout": (0, 0.99)})
+        _refuse_other(self, "pool_padding", ("same", "valid"))
+
 
 @dataclass(frozen=True)
 class Training:
@@ -78,6 +90,27 @@ class Training:
     loss: str = "categorical_crossentropy"
     shuffle: bool = True
     validation: str = "train"
+
+    def __post_init__(self):
+        _refuse_unlike(self, Integral, {"epochs": (1, 1_000_000), "batch_size": (1, 1_000_000)})
+        _refuse_unlike(self, Real, {"learning_rate": (1e-12, 10)})
+        _refuse_other(self, "loss", ("categorical_crossentropy", "binary_crossentropy"))
+        _refuse_other(self, "shuffle", (True, False))
+        _refuse_other(self, "validation", ("train", "test"))
+
+
+def _refuse_unlike(chosen, kind, ranges):
+    """Raise if a setting is no number of its kind between two limits: it may come from a stranger's bundle."""
+    for name, (least, most) in ranges.items():
+        value = getattr(chosen, name)
+        if isinstance(value, bool) or not isinstance(value, kind) or not least <= value <= most:
+            number = "positive whole number" if kind is Integral else "number"
+            raise ValueError(f"{name} is {value!r}; expected a {number} from {least:,} to {most:,}")
+
+
+def _refuse_other(chosen, name, allowed):
+    if getattr(chosen, name) not in allowed:
+        raise ValueError(f"{name} is {getattr(chosen, name)!r}; expected one of {', '.join(map(repr, allowed))}")
 
 
 @dataclass(frozen=True)
@@ -100,9 +133,11 @@ class Recipe:
         Raises
         ------
         ValueError
-            If a setting is missing or unknown: the recipe comes from another version.
+            If a setting is missing, unknown or out of range: the recipe comes from another version.
         """
         try:
+            if not re.fullmatch(r"[\w.-]+", fields["name"]):
+                raise TypeError(f"its name is {fields['name']!r}")
             model = {**fields["model"], "filters": tuple(fields["model"]["filters"])}
             return cls(
                 name=fields["name"],
@@ -110,7 +145,7 @@ class Recipe:
                 model=CnnModel(**model),
                 training=Training(**fields["training"]),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"the recipe's settings are not this version's ({error}); train the model again") from None
 
 

@@ -1,22 +1,29 @@
 """What people hand in that is no recording, no table, no bundle: each is answered in a line, and the rest goes on."""
 
+import base64
 import gzip
+import hashlib
 import io
 import json
 import os
 import pickle
 import re
+import shutil
 import struct
 import subprocess
 import sys
+import zipfile
 
+import h5py
+import keras
 import numpy as np
+import onnx
 import pandas as pd
 import pytest
 import soundfile
 from conftest import REAL
 
-from serlib import audio, cli, corpora, evaluate, features, index, interchange, settings
+from serlib import audio, cli, corpora, evaluate, features, index, interchange, model, settings
 from serlib.settings import RECIPES
 
 PAPER = RECIPES["paper"].features
@@ -665,3 +672,270 @@ def test_a_pickled_table_is_not_read(table, workplace):
     with pytest.raises(ValueError, match=r"has a table '../emotion.train'; expected letters"):
         interchange.from_audformat(workplace / "db", media=table[0].attrs["folder"])
     assert not (workplace / "ran").exists()
+
+
+# Bundles
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    """A copy of the bundle that comes with the package."""
+    return shutil.copytree(model.SHIPPED / "emodb-paper", tmp_path / "bundle")
+
+
+def rewritten(bundle, **changes):
+    """Change what a contract says; ``a__b`` is the field b of the table a."""
+    file = bundle / "bundle.json"
+    contract = json.loads(file.read_text())
+    for name, value in changes.items():
+        *tables, field = name.split("__")
+        place = contract
+        for table in tables:
+            place = place[table]
+        place[field] = value
+    file.write_text(json.dumps(contract))
+
+
+def replaced(bundle, content):
+    """Put another network into a bundle, and its checksum into the contract: what a stranger would do."""
+    (bundle / "model.onnx").write_bytes(content)
+    rewritten(bundle, onnx_sha256=hashlib.sha256(content).hexdigest())
+
+
+def refusal(terminal, bundle, tmp_path):
+    """Return the one line in which `predict` refuses a bundle."""
+    (tmp_path / "a.wav").write_bytes(GOOD["plain"])
+    code, out, lines = terminal("predict", tmp_path / "a.wav", "-m", bundle)
+    assert (code, out, len(lines)) == (2, "", 1)
+    assert not OBEYED.search(lines[0])
+    assert re.search(r"(train|make) (the model |it )?again", lines[0])
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "bundle.json is not JSON (Expecting value"),
+        (b'{"format": 2, ', "bundle.json is not JSON (Expecting"),
+        (b"[" * 99_999, "bundle.json is not JSON (maximum recursion depth exceeded"),
+        (b'{"a":' * 99_999, "bundle.json is not JSON (maximum recursion depth exceeded"),
+        (b'{"format": ' + b"9" * 9999 + b"}", "bundle.json is not JSON (Exceeds the limit"),
+        (b"\xff\xfe{}", "bundle.json is no text in UTF-8"),
+        (b"[]", "has a contract that cannot be used: 'format'"),
+        (b"3", "has a contract that cannot be used: "),
+        (b'{"format": 2}', "has a contract that cannot be used: 'emotions'"),
+    ],
+)
+def test_a_contract_that_is_none_is_one_line(bundle, terminal, tmp_path, content, message):
+    (bundle / "bundle.json").write_bytes(content)
+    assert message in refusal(terminal, bundle, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"format": 3}, "its format is not 2"),
+        ({"format": [2]}, "its format is not 2"),
+        ({"corpus": 3}, "'corpus' is 3"),
+        ({"emotions": "anger"}, "cannot be used"),
+        ({"emotions": ["anger"]}, "not in the vocabulary's order, or not two"),
+        ({"emotions": [["anger"], {}]}, "cannot be used"),
+        ({"emotions": ["anger", "fear"]}, "is no network of this recipe (of 2 vectors it says (2, 7))"),
+        ({"speakers": [1, 2]}, "its speakers are not names"),
+        ({"split": {}}, "'split' is {}"),
+        ({"score__uar": "high"}, "'score' is {"),
+        ({"honest": {"uar": 1.0}}, "'honest' is {'uar': 1.0}"),
+        ({"honest__uar_ci95": [1]}, "something else among its scores"),
+        ({"honest__per_emotion": {"anger": "\x1b[2J"}}, "something else among its scores"),
+        ({"golden": {}}, "'golden' is {}"),
+        ({"golden__probabilities": ["a"] * 7}, "something else among its scores"),
+        ({"golden__probabilities": [0.1] * 6}, "fails its self-test"),
+        ({"golden__probabilities": [float("nan")] * 7}, "fails its self-test"),
+        ({"golden__wav_base64": "?"}, "cannot hear its golden input"),
+        ({"golden__wav_base64": "AAAA"}, "cannot hear its golden input (the recording is not audio"),
+        ({"familiar": None}, "is not 51 x 50 numbers"),
+        ({"familiar__threshold": 10**400}, "is not 51 x 50 numbers"),
+        ({"familiar__threshold": float("nan")}, "is not 51 x 50 numbers"),
+        ({"familiar__gaussian_base64": base64.b64encode(b"\xff" * 51 * 50 * 4).decode()}, "is not 51 x 50 numbers"),
+        ({"recipe": []}, "cannot be used"),
+        ({"recipe__name": "../\x1b[2J"}, "its name is '../\\x1b[2J'"),
+        ({"recipe__features__sr": 2**31}, "sr is 2147483648; expected a positive whole number from 1 to 96,000"),
+        ({"recipe__features__sr": 22050.5}, "sr is 22050.5"),
+        ({"recipe__features__sr": True}, "sr is True"),
+        ({"recipe__features__n_fft": 1 << 30}, "n_fft is 1073741824"),
+        ({"recipe__features__n_fft": "512"}, "n_fft is '512'"),
+        ({"recipe__features__hop_length": 1}, "n_fft 512 exceeds 32 x hop_length 1"),
+        ({"recipe__features__hop_length": 300}, "fails its self-test"),
+        ({"recipe__features__amin": 0}, "amin is 0"),
+        ({"recipe__features__amin": float("nan")}, "amin is nan"),
+        ({"recipe__features__level_db": 9000}, "level_db is 9000"),
+        ({"recipe__model__filters": [8, 16, 1 << 30]}, "filters is (8, 16, 1073741824)"),
+        ({"recipe__model__dense": 1 << 30}, "dense is 1073741824"),
+        ({"recipe__model__pool_padding": "os"}, "pool_padding is 'os'; expected one of 'same', 'valid'"),
+        ({"recipe__training__loss": "os>system"}, "loss is 'os>system'"),
+        ({"recipe__training__epochs": None}, "epochs is None"),
+        ({"unheard_of": 1}, "unheard_of"),
+        ({"onnx_sha256": "0" * 64}, "model.onnx was altered or damaged"),
+    ],
+)
+def test_a_contract_with_a_strange_field_is_one_line(bundle, terminal, tmp_path, changes, message):
+    rewritten(bundle, **changes)
+    assert message in refusal(terminal, bundle, tmp_path)
+
+
+def onnx_bytes(nodes, inputs, outputs, **graph):
+    made = onnx.helper.make_graph(nodes, "g", inputs, outputs, **graph)
+    return onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 13)]).SerializeToString()
+
+
+def floats(name, *shape):
+    return onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+
+def identity(*, n_inputs=1, op="Identity", **graph):
+    inputs = [floats(f"x{k}", None, 50, 1) for k in range(n_inputs)]
+    names = [value.name for value in inputs] + [value.name for value in graph.get("initializer", ())]
+    return onnx_bytes([onnx.helper.make_node(op, names, ["y"])], inputs, [floats("y")], **graph)
+
+
+def outside():
+    """Return a network that reads a number from a file of the system."""
+    weight = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1], data_location=1)
+    weight.external_data.add(key="location", value="/etc/passwd")
+    return identity(op="Add", initializer=[weight])
+
+
+NETWORKS = {
+    "nothing": lambda network: b"",
+    "cut off": lambda network: cut(network),
+    "a sound": lambda network: GOOD["plain"],
+    "other answers": lambda network: identity(),
+    "two inputs": lambda network: identity(n_inputs=2, op="Add"),
+    "unknown layer": lambda network: identity(op="System"),
+    "a file of the system": lambda network: outside(),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_that_is_none_is_one_line_though_its_checksum_is_right(bundle, terminal, tmp_path, name):
+    replaced(bundle, NETWORKS[name]((bundle / "model.onnx").read_bytes()))
+    assert "model.onnx is no network of this recipe (" in refusal(terminal, bundle, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("bundle.json", "bundle.json has more than 67,108,864 characters"),
+        ("model.onnx", "model.onnx has more than 67,108,864 bytes; expected a small network"),
+    ],
+)
+def test_of_a_file_of_a_bundle_that_is_too_large_no_more_is_read(bundle, terminal, tmp_path, name, message):
+    os.truncate(bundle / name, 8 << 30)
+    (tmp_path / "a.wav").write_bytes(GOOD["plain"])
+    code, out, (line,) = terminal("predict", tmp_path / "a.wav", "-m", bundle)
+    assert (code, out) == (2, "")
+    assert message in line
+
+
+def zipped(bundle, **members):
+    """Replace members of a bundle's ``model.keras``; None takes one away."""
+    with zipfile.ZipFile(bundle / "model.keras") as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()} | members
+    with zipfile.ZipFile(bundle / "model.keras", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in contents.items():
+            if content is not None:
+                archive.writestr(name, content)
+
+
+def test_what_a_keras_file_says_of_layers_is_never_run(bundle, workplace):
+    act = keras.layers.Lambda(lambda x: (__import__("os").makedirs("ran", exist_ok=True), x)[1], output_shape=(50, 1))
+    hostile = keras.Sequential([keras.layers.Input((50, 1)), act])
+    shutil.rmtree(workplace / "ran", ignore_errors=True)
+    hostile.save("hostile.keras")
+    with zipfile.ZipFile("hostile.keras") as archive:
+        config = archive.read("config.json")
+    keras.saving.load_model("hostile.keras", safe_mode=False)(np.zeros((1, 50, 1)))
+    (workplace / "ran").rmdir()  # it is hostile indeed
+    module = {"module": "os", "class_name": "mkdir", "config": {"path": "ran"}, "registered_name": None}
+    expected, _ = model.load(model.SHIPPED / "emodb-paper")
+    X = np.random.default_rng(0).normal(size=(3, 50)).astype(np.float32)
+    for said in (config, json.dumps(module).encode(), b"", None):
+        zipped(bundle, **{"config.json": said})
+        network, _ = model.load(bundle)
+        np.testing.assert_array_equal(model.probabilities(network, X), model.probabilities(expected, X))
+    shutil.copy("hostile.keras", bundle / "model.keras")
+    with pytest.raises(ValueError, match=r"model.keras holds no weights of this recipe \(.*\); train it again"):
+        model.load(bundle)
+    assert not (workplace / "ran").exists()
+
+
+def weights_with(change):
+    """Return what makes of a bundle's weights those that `change` has made worse."""
+
+    def make(content):
+        file = io.BytesIO(content)
+        with h5py.File(file, "r+") as weights:
+            change(weights)
+        return file.getvalue()
+
+    return make
+
+
+def link(weights):
+    del weights["layers/dense"]
+    weights["layers/dense"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def soft_link(weights):
+    weights["layers/more"] = h5py.SoftLink("/layers")
+
+
+def lie_outside(weights):
+    del weights["layers/dense/vars/1"]
+    weights.create_dataset("layers/dense/vars/1", (128,), "f4", external=[("/etc/passwd", 0, 512)])
+
+
+def unfold(weights):
+    weights.create_dataset("layers/huge", (1 << 34,), "f4", chunks=True)
+
+
+def reshape(weights):
+    del weights["layers/dense/vars/1"]
+    weights["layers/dense/vars/1"] = np.zeros(7, np.float32)
+
+
+WEIGHTS = {
+    "gone": lambda content: None,
+    "nothing": lambda content: b"",
+    "cut off": cut,
+    "a bomb": lambda content: bytes(80 << 20),
+    "a link": weights_with(link),
+    "a soft link": weights_with(soft_link),
+    "elsewhere": weights_with(lie_outside),
+    "huge": weights_with(unfold),
+    "another shape": weights_with(reshape),
+}
+
+
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_weights_that_are_none_or_lie_elsewhere_are_one_line(bundle, name):
+    with zipfile.ZipFile(bundle / "model.keras") as archive:
+        weights = archive.read("model.weights.h5")
+    zipped(bundle, **{"model.weights.h5": WEIGHTS[name](weights)})
+    with pytest.raises(
+        ValueError, match=r"model.keras holds no weights of this recipe \(.*\); train it again"
+    ) as refused:
+        model.load(bundle)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_keras_file_that_is_no_archive_or_too_large_is_one_line(bundle):
+    (bundle / "model.keras").write_bytes(pickle.dumps(print))
+    with pytest.raises(ValueError, match="model.keras holds no weights of this recipe .File is not a zip file"):
+        model.load(bundle)
+    os.truncate(bundle / "model.keras", 8 << 30)
+    with pytest.raises(ValueError, match="model.keras has more than 67,108,864 bytes"):
+        model.load(bundle)
+    (bundle / "model.keras").unlink()
+    with pytest.raises(ValueError, match="model.keras is missing"):
+        model.load(bundle)
