@@ -205,7 +205,8 @@ def unpack(archive, folder, *, progress=False):
     ------
     ValueError
         If it is no zip archive, is damaged, or holds what does not belong into one of recordings: paths that lead out
-        of the folder, links, declarations of a corpus, more than `MAX_MEMBERS` files or `MAX_BYTES` bytes.
+        of the folder, links, pipes, devices, declarations of a corpus, more than `MAX_MEMBERS` files or `MAX_BYTES`
+        bytes.
     """
     folder = Path(folder)
     folder.mkdir(parents=True)
@@ -227,8 +228,9 @@ def _refuse_harm(members):
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if corpora.leads_out(member.filename):
             raise ValueError(f"would write to {member.filename!r}; expected paths inside its folder")
-        if stat.S_ISLNK(member.external_attr >> 16):
-            raise ValueError(f"holds a link, {member.filename!r}; expected files only")
+        if (kind := stat.S_IFMT(member.external_attr >> 16)) not in (0, stat.S_IFREG):  # programs of DOS say nothing
+            what = "a link" if kind == stat.S_IFLNK else "a pipe, a device or the like"
+            raise ValueError(f"holds {what}, {member.filename!r}; expected files only")
         if path.name in (corpora.OWN_PASSPORT, corpora.OWN_TABLE, synthetic.MARKER):  # these say what is to be expected
             raise ValueError(f"holds {member.filename!r}, which only you and serlib write; expected recordings")
     n_bytes = sum(member.file_size for member in members)

@@ -9,6 +9,7 @@ import os
 import pickle
 import re
 import shutil
+import stat
 import struct
 import subprocess
 import sys
@@ -23,7 +24,7 @@ import pytest
 import soundfile
 from conftest import REAL
 
-from serlib import audio, cli, corpora, evaluate, features, index, interchange, model, settings
+from serlib import audio, cli, corpora, download, evaluate, features, index, interchange, model, settings
 from serlib.settings import RECIPES
 
 PAPER = RECIPES["paper"].features
@@ -939,3 +940,64 @@ def test_a_keras_file_that_is_no_archive_or_too_large_is_one_line(bundle):
     (bundle / "model.keras").unlink()
     with pytest.raises(ValueError, match="model.keras is missing"):
         model.load(bundle)
+
+
+# Archives
+
+
+def packed(**members):
+    """Return a zip archive as bytes; a member is its content, or its mode and its content."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            mode, content = content if isinstance(content, tuple) else (stat.S_IFREG | 0o644, content)
+            member = zipfile.ZipInfo(name)
+            member.create_system, member.external_attr, member.compress_type = 3, mode << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(member, content)
+    return file.getvalue()
+
+
+ARCHIVES = {
+    "out of it": ({"../a.wav": b""}, "would write to '../a.wav'; expected paths inside its folder"),
+    "out of it, at last": ({"wav/x/../../../a.wav": b""}, "would write to 'wav/x/../../../a.wav'"),
+    "absolute": ({"/tmp/a.wav": b""}, "would write to '/tmp/a.wav'"),
+    "of Windows": ({"C:\\a.wav": b""}, "would write to 'C:\\\\a.wav'"),
+    "link": ({"a.wav": (stat.S_IFLNK | 0o777, b"/etc/passwd")}, "holds a link, 'a.wav'; expected files only"),
+    "pipe": ({"a.wav": (stat.S_IFIFO | 0o644, b"")}, "holds a pipe, a device or the like, 'a.wav'"),
+    "disk": ({"a.wav": (stat.S_IFBLK | 0o644, b"")}, "holds a pipe, a device or the like, 'a.wav'"),
+    "terminal": ({"a.wav": (stat.S_IFCHR | 0o644, b"")}, "holds a pipe, a device or the like, 'a.wav'"),
+    "socket": ({"a.wav": (stat.S_IFSOCK | 0o644, b"")}, "holds a pipe, a device or the like, 'a.wav'"),
+    "passport": ({"x/passport.toml": b""}, "holds 'x/passport.toml', which only you and serlib write"),
+    "bomb": ({"a.wav": bytes(2_000_001)}, "unpacks to 2 files of 2,000,001 bytes; expected at most"),
+    "many": ({f"{k}.wav": b"" for k in range(20)}, "unpacks to 21 files of 0 bytes; expected at most 20 files"),
+}
+
+
+@pytest.mark.parametrize("name", ARCHIVES)
+def test_an_archive_that_could_do_harm_leaves_nothing(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(download, "MAX_BYTES", 2_000_000)
+    monkeypatch.setattr(download, "MAX_MEMBERS", 20)
+    members, message = ARCHIVES[name]
+    (tmp_path / "a.zip").write_bytes(packed(**{"first.wav": b""} | members))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        download.unpack(tmp_path / "a.zip", tmp_path / "place" / "unpacked")
+    assert sorted(file.name for file in tmp_path.rglob("*")) == ["a.zip", "place", "unpacked"]
+
+
+@pytest.mark.parametrize(
+    "members", [{"a": b"", "a/b.wav": b""}, {"a/b.wav": b"", "a": b""}, {"a" * 300: b""}, {".": b""}]
+)
+def test_an_archive_that_cannot_be_laid_out_is_one_line(tmp_path, members):
+    (tmp_path / "a.zip").write_bytes(packed(**members))
+    with pytest.raises(ValueError, match=r"cannot be unpacked \(.*\); expected a sound zip archive"):
+        download.unpack(tmp_path / "a.zip", tmp_path / "unpacked")
+
+
+def test_of_a_member_no_more_is_unpacked_than_it_declares(tmp_path):
+    content = bytearray(packed(**{"a.wav": bytes(2_000_000)}))
+    at = content.index(b"PK\1\2")  # the directory, where the sizes stand that are believed
+    struct.pack_into("<I", content, at + 24, 1000)
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ValueError, match="cannot be unpacked"):
+        download.unpack(tmp_path / "a.zip", tmp_path / "unpacked")
+    assert sum(file.stat().st_size for file in (tmp_path / "unpacked").rglob("*")) <= 1000
