@@ -16,6 +16,7 @@ import sys
 import zipfile
 
 import h5py
+import hypothesis
 import keras
 import numpy as np
 import onnx
@@ -23,6 +24,7 @@ import pandas as pd
 import pytest
 import soundfile
 from conftest import REAL
+from hypothesis import strategies as st
 
 from serlib import audio, cli, corpora, download, evaluate, features, index, interchange, model, settings
 from serlib.settings import RECIPES
@@ -1001,3 +1003,76 @@ def test_of_a_member_no_more_is_unpacked_than_it_declares(tmp_path):
     with pytest.raises(ValueError, match="cannot be unpacked"):
         download.unpack(tmp_path / "a.zip", tmp_path / "unpacked")
     assert sum(file.stat().st_size for file in (tmp_path / "unpacked").rglob("*")) <= 1000
+
+
+# Any sound at all
+
+FORMATS = [
+    (container, subtype)
+    for container in ("WAV", "WAVEX", "RF64", "AIFF", "FLAC", "OGG", "MP3")
+    for subtype in soundfile.available_subtypes(container)
+    if subtype not in ("G721_32", "GSM610", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32")  # of telephones, mono only
+]
+FEW = {"deadline": None, "derandomize": True, "database": None}
+
+
+def heard(file):
+    """Return a file's features, or None where it is refused in a line."""
+    line = ""
+    try:
+        vector = features.from_file(file, features=PAPER)
+    except ValueError as error:
+        line = str(error)
+    if line:
+        assert line.startswith(f"{file} ")
+        assert "; expected " in line
+        assert "\n" not in line
+        return None
+    assert vector.shape == (PAPER.n_mfcc,)
+    assert vector.dtype == np.float32
+    assert np.isfinite(vector).all()
+    return vector
+
+
+@hypothesis.given(
+    kind=st.sampled_from(FORMATS),
+    sr=st.one_of(st.sampled_from([8000, 16000, 44100, 48000]), st.integers(4000, 96_000), st.integers(1, 500_000)),
+    channels=st.integers(1, 9),
+    n_samples=st.one_of(st.integers(0, 3), st.integers(0, 4000)),
+    level_db=st.integers(-400, 400),
+    seed=st.integers(0, 9),
+)
+@hypothesis.settings(max_examples=150, **FEW)
+def test_any_sound_has_finite_features_or_is_refused_in_a_line(
+    tmp_path_factory, kind, sr, channels, n_samples, level_db, seed
+):
+    (container, subtype), file = kind, tmp_path_factory.mktemp("any") / "a.wav"
+    signal = np.random.default_rng(seed).uniform(-1, 1, (n_samples, channels)) * 10 ** (level_db / 20)
+    if subtype not in ("FLOAT", "DOUBLE"):  # libsndfile's writers crash on far larger numbers, and some on high rates
+        signal = np.clip(signal, -1, 1)
+        hypothesis.assume(sr <= 48000 or container not in ("OGG", "MP3"))
+    try:
+        soundfile.write(file, signal, sr, format=container, subtype=subtype)
+    except (soundfile.LibsndfileError, ValueError):
+        hypothesis.reject()  # what libsndfile does not write
+    vector = heard(file)
+    hypothesis.event("refused" if vector is None else "heard")
+    is_speech = audio.RATES_HZ[0] <= sr <= audio.RATES_HZ[1] and channels <= audio.MAX_CHANNELS and n_samples
+    if is_speech and level_db <= 0 and subtype.startswith(("PCM", "FLOAT", "DOUBLE")):
+        assert vector is not None
+
+
+@hypothesis.given(
+    name=st.sampled_from([name for name in GOOD if len(GOOD[name]) < 100_000]),
+    at=st.integers(0, 120),
+    content=st.binary(min_size=1, max_size=8),
+    length=st.one_of(st.none(), st.integers(0, 4000)),
+)
+@hypothesis.settings(max_examples=250, **FEW)
+def test_any_damage_to_a_header_is_refused_in_a_line_or_changes_no_more_than_the_sound(
+    tmp_path_factory, name, at, content, length
+):
+    file = tmp_path_factory.mktemp("any") / "a.wav"
+    good = GOOD[name]
+    file.write_bytes((good[:at] + content + good[at + len(content) :])[:length])
+    hypothesis.event("refused" if heard(file) is None else "heard")
