@@ -407,7 +407,8 @@ def _spanned(cells):
 def _figure(image):
     """Return one of the README's figures, with a caption that says what it was made of."""
     file, alt = README.parent / image[1], image[2]
-    about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    with settings.settled(file):
+        about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
     names = [corpora.short_title(name) for name in _listed(about["corpus"])]
     facts = [("protocol", _listed(about["protocol"])), ("recipe", _listed(about["recipe"]))]
     if about["protocol"]:

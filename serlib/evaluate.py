@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from . import features, index, labels, model, settings
 from . import split as splitting
-from .settings import SEED, replacing
+from .settings import SEED, replacing_together
 
 KEYS = ("utterance", "corpus", "recipe", "protocol", "seed", "fold", "speaker", "y_true", "y_pred")
 MIN_SPEAKERS_FOR_INTERVAL = 6
@@ -528,6 +528,7 @@ def stored(folder):
         A row per result: its ``file`` (the predictions table) and what its sidecar says, `summary` among it.
     """
     rows = []
+    settings.settle_all(folder)
     for file in sorted(Path(folder).glob("*/*/*/seed-*.json")):
         rows.append({"file": str(file.with_suffix(".csv.gz")), **json.loads(file.read_text(encoding="utf-8"))})
     return pd.DataFrame(rows, columns=None if rows else ["file", "corpus", "protocol", "recipe", "seed"])
@@ -743,15 +744,12 @@ def write(result, file):
     file : path-like
         Ends in ``.csv`` or ``.csv.gz``.
     """
-    stem = _stem(file)
-    for name, table, decimals in (("history", result.history, 6), ("validated", result.validated, 4)):
-        with replacing(stem.with_name(f"{stem.name}.{name}.csv.gz")) as temporary:
-            temporary.write_bytes(_csv_bytes(table, decimals=decimals, compressed=True))
-    with replacing(stem.with_name(f"{stem.name}.json")) as temporary:
-        sidecar = {**summary(result.predictions), **result.about}
-        temporary.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    with replacing(file) as temporary:
-        temporary.write_bytes(_csv_bytes(result.predictions, decimals=4, compressed=str(file).endswith(".gz")))
+    sidecar = {**summary(result.predictions), **result.about}
+    with replacing_together(*_files(file)) as (predictions, validated, history, about):
+        predictions.write_bytes(_csv_bytes(result.predictions, decimals=4, compressed=predictions.suffix == ".gz"))
+        validated.write_bytes(_csv_bytes(result.validated, decimals=4, compressed=True))
+        history.write_bytes(_csv_bytes(result.history, decimals=6, compressed=True))
+        about.write_text(json.dumps(sidecar, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _csv_bytes(table, *, decimals, compressed):
@@ -772,16 +770,18 @@ def read(file):
     FileNotFoundError
         If there is none.
     """
-    file, stem = Path(file), _stem(file)
-    parts = [file, *(stem.with_name(f"{stem.name}.{rest}") for rest in ("validated.csv.gz", "history.csv.gz", "json"))]
-    if missing := [part for part in parts if not part.is_file()]:
-        raise FileNotFoundError(f"{missing[0]} does not exist; make it with 'python -m serlib evaluate'")
-    about = json.loads(parts[-1].read_text(encoding="utf-8"))
-    predictions, validated, history = map(pd.read_csv, parts[:-1])
+    files = _files(file)
+    with settings.settled(files[0]):
+        if missing := [one for one in files if not one.is_file()]:
+            raise FileNotFoundError(f"{missing[0]} does not exist; make it with 'python -m serlib evaluate'")
+        predictions, validated, history = map(pd.read_csv, files[:-1])
+        about = json.loads(files[-1].read_text(encoding="utf-8"))
     predictions.attrs = validated.attrs = {"synthetic": about.get("synthetic")}
     return Result(predictions, validated, history, about)
 
 
-def _stem(file):
+def _files(file):
+    """Return the files of a result: predictions, validated, history, and what it is."""
     file = Path(file)
-    return file.with_name(file.name.removesuffix(".gz").removesuffix(".csv"))
+    stem = file.name.removesuffix(".gz").removesuffix(".csv")
+    return [file, *(file.with_name(f"{stem}.{rest}") for rest in ("validated.csv.gz", "history.csv.gz", "json"))]

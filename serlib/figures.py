@@ -17,7 +17,7 @@ from matplotlib import pyplot as plt
 from matplotlib.patches import FancyBboxPatch
 
 from . import __version__, audio, corpora, evaluate, features, index, labels, model, settings, split
-from .settings import SEED, replacing
+from .settings import SEED, replacing_together
 
 TRAIN, TEST, SHARED = "#4C78A8", "#F58518", "#B5536C"
 GENDER_COLOURS = {"female": "#7B5EA7", "male": "#3E8E7E"}
@@ -53,10 +53,9 @@ def save(figure, path, *, about):
     if about.get("synthetic"):
         stamp(figure)
     versions = {"serlib": __version__, "python": platform.python_version(), "matplotlib": mpl.__version__}
-    with replacing(path.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps({**about, "versions": versions}, indent=1) + "\n", encoding="utf-8")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=150, bbox_inches="tight", metadata={"Software": None})
+    with replacing_together(path, path.with_suffix(".json")) as (picture, sidecar):
+        figure.savefig(picture, dpi=150, bbox_inches="tight", metadata={"Software": None})
+        sidecar.write_text(json.dumps({**about, "versions": versions}, indent=1) + "\n", encoding="utf-8")
     return path
 
 

@@ -22,7 +22,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from . import audio, cache, corpora, labels, settings, synthetic
-from .settings import SEED, replacing
+from .settings import SEED, replacing_together
 
 COLUMNS = (
     *("utterance", "corpus", "path", "speaker", "gender", "emotion", "sentence", "take", "intensity"),
@@ -373,10 +373,9 @@ def write(table, csv):
         Ends in ``.csv``.
     """
     csv = Path(csv)
-    with replacing(csv.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(table.attrs, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    with replacing(csv) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.4f", lineterminator="\n")
+    with replacing_together(csv, csv.with_suffix(".json")) as (rows, about):
+        table.to_csv(rows, index=False, float_format="%.4f", lineterminator="\n")
+        about.write_text(json.dumps(table.attrs, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read(csv):
@@ -399,7 +398,11 @@ def read(csv):
         If it is not an index table of one corpus: columns missing, unknown emotions or parts, an utterance twice, paths
         that lead out of the corpus's folder.
     """
-    csv = Path(csv)
+    with settings.settled(csv):
+        return _read(Path(csv))
+
+
+def _read(csv):
     if not csv.is_file():
         raise FileNotFoundError(f"{csv} does not exist; expected an index table. Make it with 'python -m serlib index'")
     text, again = settings.read_text(csv), f"make it again with 'python -m serlib index -n NAME -o {csv}'"

@@ -14,9 +14,7 @@ import io
 import json
 import os
 import platform
-import shutil
 import sys
-import tempfile
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -26,7 +24,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from . import __version__, audio, features, labels, settings
-from .settings import SEED, Recipe, replacing
+from .settings import SEED, Recipe, replacing_together
 
 BUNDLE_FORMAT = 2
 MAX_BYTES = 64 << 20  # of a network's file; the largest that a recipe allows is smaller, that of `paper` has 0.3 MB
@@ -440,10 +438,8 @@ def save(folder, network, history, bundle):
     """
     folder = Path(folder)
     refuse_place(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    making.chmod(0o755)
-    try:
+    with replacing_together(folder) as (making,):
+        making.mkdir()
         network.save(making / "model.keras")
         _export_onnx(network, making / "model.onnx")
         history.assign(fold=0)[list(HISTORY_COLUMNS)].to_csv(making / "history.csv", index=False, float_format="%.6f")
@@ -456,18 +452,6 @@ def save(folder, network, history, bundle):
             onnx_sha256=hashlib.sha256((making / "model.onnx").read_bytes()).hexdigest(),
         )
         write_contract(making, bundle)
-        superseded = making.with_name(f"{making.name}-superseded")
-        if folder.exists():
-            folder.rename(superseded)
-        try:
-            making.rename(folder)
-        except OSError:
-            if superseded.exists():
-                superseded.rename(folder)
-            raise
-        shutil.rmtree(superseded, ignore_errors=True)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
     return bundle
 
 
@@ -498,11 +482,10 @@ def _golden_vector(wav, recipe_features):
 
 def write_contract(folder, bundle):
     """Write ``bundle.json`` and ``MODEL_CARD.md`` into a bundle's folder."""
-    contract = {"format": BUNDLE_FORMAT, **dataclasses.asdict(bundle)}
-    with replacing(Path(folder) / "bundle.json") as temporary:
-        temporary.write_text(json.dumps(contract, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    with replacing(Path(folder) / "MODEL_CARD.md") as temporary:
-        temporary.write_text(card(bundle), encoding="utf-8")
+    fields = {"format": BUNDLE_FORMAT, **dataclasses.asdict(bundle)}
+    with replacing_together(Path(folder) / "bundle.json", Path(folder) / "MODEL_CARD.md") as (contract, model_card):
+        contract.write_text(json.dumps(fields, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        model_card.write_text(card(bundle), encoding="utf-8")
 
 
 def shipped():
@@ -522,7 +505,8 @@ def find(name):
     Path
         The name itself, if it means neither.
     """
-    return Path(name) if Path(name).exists() else shipped().get(str(name), Path(name))
+    with settings.settled(name):
+        return Path(name) if Path(name).exists() else shipped().get(str(name), Path(name))
 
 
 def at_hand():
@@ -535,7 +519,9 @@ def at_hand():
     unusable : dict of str to str
         Why others cannot be used, and what to do.
     """
-    own = sorted(file.parent for file in settings.current().models.glob("*/bundle.json"))
+    models = settings.current().models
+    settings.settle_all(models)
+    own = sorted(file.parent for file in models.glob("*/bundle.json"))
     bundles, unusable = shipped(), {}
     for folder in own:
         try:
@@ -564,7 +550,11 @@ def read_contract(folder):
     ValueError
         If it is damaged or of another version.
     """
-    folder = Path(folder)
+    with settings.settled(folder), settings.settled(Path(folder) / "bundle.json"):
+        return _read_contract(Path(folder))
+
+
+def _read_contract(folder):
     file = folder / "bundle.json"
     if not file.is_file():
         others = f"or name one that comes with serlib ({', '.join(shipped())})"

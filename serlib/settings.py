@@ -2,10 +2,12 @@
 
 import contextlib
 import dataclasses
+import glob
 import gzip
 import json
 import os
 import re
+import shutil
 import tempfile
 import warnings
 import zlib
@@ -20,6 +22,7 @@ MAX_CHARACTERS = 1 << 26  # of a table or a declaration; the index table of 50,0
 # What a terminal would obey, or a reader not see: control characters, marks of direction, halves of characters.
 UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 PROFILES = ("tiny", "full")
+BEGUN, COMMITTED = ".begun-", ".committed"  # in hidden names beside what is being written
 
 
 @dataclass(frozen=True)
@@ -352,15 +355,130 @@ def replacing(path):
         A new name in the same folder, with the same suffix.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
-    try:
+    with _begun(path) as temporary:
         yield temporary
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
         temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_together(path, *others):
+    """Write what belongs together so that all of it is replaced or nothing: yield temporary paths, then move them.
+
+    They lie in a hidden folder, and count from the moment when that is renamed. If the process is killed while they are
+    moved out of it, whoever uses them next finishes that: see `settled`.
+
+    Parameters
+    ----------
+    path, *others : path-like
+        Files or whole folders, all in one folder, which is made if need be. Together they are called by the first.
+
+    Yields
+    ------
+    list of Path
+        As many new paths, which end in the same names.
+    """
+    path = Path(os.path.abspath(path))
+    with _begun(path, is_folder=True) as making:
+        yield [making / Path(each).name for each in (path, *others)]
+        with settled(path):
+            making.rename(_committed(path))
+            _move_out(path)
+
+
+@contextlib.contextmanager
+def settled(path):
+    """Read what `replacing_together` wrote: finish what a killed process had begun to move, and let nobody move now.
+
+    Parameters
+    ----------
+    path : path-like
+        The first of the paths that were written.
+    """
+    path = Path(os.path.abspath(path))
+    with _locked(path.parent):
+        _move_out(path)
+        yield
+
+
+def settle_all(folder):
+    """Do what `settled` does for everything below a folder, before it is searched.
+
+    Parameters
+    ----------
+    folder : path-like
+    """
+    for committed in sorted(Path(folder).rglob(f".*{COMMITTED}")):
+        with settled(committed.with_name(committed.name[1:].removesuffix(COMMITTED))):
+            pass
+
+
+def _committed(path):
+    return path.parent / f".{path.name}{COMMITTED}"
+
+
+def _move_out(path):
+    """Move what is committed into place; a folder that is there is moved aside first, since none can be replaced."""
+    committed = _committed(path)
+    if not committed.is_dir():
+        return
+    for new in sorted(committed.iterdir()):
+        old = path.with_name(new.name)
+        if old.is_dir():
+            aside = Path(tempfile.mkdtemp(prefix=f".{path.name}{BEGUN}", dir=path.parent))
+            old.rename(aside / old.name)
+            new.rename(old)
+            _remove(aside)
+        else:
+            new.replace(old)
+    committed.rmdir()
+
+
+@contextlib.contextmanager
+def _begun(path, *, is_folder=False):
+    """Make a hidden file or folder beside a path, remove it in the end, and before that what killed processes left."""
+    prefix = f".{path.name}{BEGUN}"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        with _locked(path.parent):
+            for left in path.parent.glob(f"{glob.escape(prefix)}*"):
+                with _locked(left, waits=False) as is_left:
+                    if is_left:
+                        _remove(left)
+            if is_folder:
+                temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+            else:
+                handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+                os.close(handle)
+                temporary = Path(name)
+            stack.callback(_remove, temporary)
+            stack.enter_context(_locked(temporary))
+        yield temporary
+
+
+@contextlib.contextmanager
+def _locked(path, *, waits=True):
+    """Lock a file or folder until the end, or until the process is killed; yield whether it is.
+
+    Where a system knows no such locks (Windows, some network folders), nothing is locked, and what killed processes
+    left stays.
+    """
+    with contextlib.ExitStack() as stack:
+        is_locked = False
+        with contextlib.suppress(ImportError, OSError):
+            import fcntl
+
+            handle = os.open(path, os.O_RDONLY)
+            stack.callback(os.close, handle)
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if waits else fcntl.LOCK_NB))
+            is_locked = True
+        yield is_locked
+
+
+def _remove(path):
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -225,19 +225,24 @@ def test_a_bundle_is_replaced_but_nothing_else_is(bundle, learnable, contract, t
         model.save(tmp_path / "thesis", network, history, contract)
 
 
-def test_a_bundle_that_cannot_be_replaced_is_still_there(bundle, learnable, contract, monkeypatch):
+def test_a_bundle_whose_replacement_is_disturbed_is_replaced_by_who_reads_it_next(
+    bundle, learnable, contract, monkeypatch
+):
     network, history = model.fit(SHORT, *learnable, emotions=EMOTIONS, seed=1)
     rename = Path.rename
 
     def fail(path, target):
-        if Path(target) == bundle and "superseded" not in path.name:
+        if Path(target) == bundle:
             raise OSError("no space left")
         return rename(path, target)
 
-    monkeypatch.setattr(Path, "rename", fail)
-    with pytest.raises(OSError, match="no space left"):
-        model.save(bundle, network, history, dataclasses.replace(contract, seed=1))
-    assert model.read_contract(bundle).seed == contract.seed
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", fail)
+        with pytest.raises(OSError, match="no space left"):
+            model.save(bundle, network, history, dataclasses.replace(contract, seed=1))
+    assert not bundle.exists()
+    assert model.read_contract(bundle).seed == 1
+    model.save(bundle, network, history, contract)
     assert [folder.name for folder in bundle.parent.iterdir()] == ["b"]
 
 

@@ -105,6 +105,42 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_what_belongs_together_is_replaced_whole_or_not_at_all(tmp_path):
+    files = [tmp_path / "a.csv", tmp_path / "a.json"]
+    for file in files:
+        file.write_text("old")
+
+    def fail():
+        with settings.replacing_together(*files) as temporaries:
+            temporaries[0].write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [file.read_text() for file in files] == ["old", "old"]
+    with settings.replacing_together(*files) as temporaries:
+        for temporary in temporaries:
+            temporary.write_text("new")
+        assert [file.read_text() for file in files] == ["old", "old"]
+    assert [file.read_text() for file in files] == ["new", "new"]
+    assert sorted(tmp_path.iterdir()) == files
+
+
+def test_what_a_killed_process_left_is_taken_away_and_what_a_living_one_writes_is_not(tmp_path):
+    file = tmp_path / "table.csv"
+    for left in (".table.csv.begun-1.csv", ".table.csv.begun-2/table.csv"):
+        (tmp_path / left).parent.mkdir(exist_ok=True)
+        (tmp_path / left).write_text("half")
+    (tmp_path / ".tables.csv.begun-1.csv").write_text("of another")
+    with settings.replacing(file) as temporary:
+        temporary.write_text("first")
+        with settings.replacing(file) as another:
+            another.write_text("second")
+        assert file.read_text() == "second"
+    assert file.read_text() == "first"
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".tables.csv.begun-1.csv", "table.csv"]
+
+
 def test_settings_say_themselves_without_naming_places_outside_the_project(workplace, monkeypatch):
     monkeypatch.setenv("SERLIB_PROFILE", "full")
     monkeypatch.setenv("SERLIB_DATA", "/somebody/at/home/corpora")
