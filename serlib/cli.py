@@ -267,6 +267,9 @@ def train(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The bundle to write.")] = None,
     data: Data = None,
     verify: Verify = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with a training that was interrupted, from BUNDLE.partial.")
+    ] = False,
     curves: Annotated[bool, typer.Option("-a", "--show_accuracy", help="Draw the learning curves.")] = False,
     matrix: Annotated[bool, typer.Option("-c", "--plot_confusion", help="Draw the confusion matrix.")] = False,
     _load: Annotated[bool, typer.Option("-l", "--load_data", hidden=True)] = False,
@@ -285,10 +288,14 @@ def train(
     parts = split.from_parts(table)
     progress = sys.stderr.isatty()
     X = features.extract(parts.table, features=chosen.features, root=folder, verify=verify, progress=progress)
-    fold = evaluate.fit_fold(parts, X, recipe=chosen, epochs=epochs, seed=seed, progress=progress)
+    partial = model.partial_of(bundle)
+    if not resume:
+        model.forget(partial)
+    fold = evaluate.fit_fold(parts, X, recipe=chosen, epochs=epochs, seed=seed, partial=partial, progress=progress)
     summary = evaluate.summary(fold.predictions)
     contract = evaluate.contract(fold, parts, X=X, recipe=chosen)
     model.save(bundle, fold.network, fold.history, contract)
+    model.forget(partial)
     files = _training_figures(bundle, contract, fold, curves, matrix)
     document = {
         "corpus": corpus,

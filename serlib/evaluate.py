@@ -102,7 +102,7 @@ def epochs_for(table, recipe, epochs=None):
     return epochs or (SYNTHETIC_EPOCHS if table.attrs.get("synthetic") else recipe.training.epochs)
 
 
-def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, watch=None, progress=False):
+def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, watch=None, partial=None, progress=False):
     """Train on one fold's training rows and score its test rows.
 
     Parameters
@@ -119,6 +119,8 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, watch=None, pr
         Called after every epoch with a dict: ``epoch`` (from 1), ``loss``, ``accuracy``, ``val_loss``,
         ``val_accuracy`` and ``val_uar``. If it returns something true, training ends there, and what was learned till
         then is kept.
+    partial : path-like, optional
+        As `model.fit` takes it.
     progress : bool
 
     Returns
@@ -151,6 +153,7 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, watch=None, pr
         epochs=epochs,
         seed=seed,
         callbacks=[] if watch is None else [model.after_epoch(watched)],
+        partial=partial,
         progress=progress,
     )
 

@@ -24,11 +24,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from . import __version__, audio, features, labels, settings
-from .settings import SEED, Recipe, replacing_together
+from .settings import SEED, Recipe, replacing, replacing_together
 
 BUNDLE_FORMAT = 2
 MAX_BYTES = 64 << 20  # of a network's file; the largest that a recipe allows is smaller, that of `paper` has 0.3 MB
 KERAS_WEIGHTS = "model.weights.h5"  # in model.keras, which is a zip archive
+KEPT_EVERY, PARTIAL_FILE = 25, "state.npz"  # epochs; of a training that may be interrupted
 SHIPPED = Path(__file__).parent / "models"
 HISTORY_COLUMNS = ("fold", "epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 GOLDEN_TOLERANCE = 1e-3  # of a probability: other processors round otherwise, other features differ by far more
@@ -125,7 +126,7 @@ def build(recipe, n_emotions, *, seed=SEED):
     return network
 
 
-def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, callbacks=(), progress=False):
+def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, callbacks=(), partial=None, progress=False):
     """Train the recipe's network; the last epoch is kept, unless a callback says otherwise.
 
     Parameters
@@ -145,6 +146,9 @@ def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, call
     callbacks : sequence of keras.callbacks.Callback
         Called as Keras's own ``fit`` calls them, but between epochs only, never between batches:
         ``keras.callbacks.EarlyStopping`` works, and so does whatever sets ``model.stop_training``.
+    partial : path-like, optional
+        A folder where the training is kept every `KEPT_EVERY` epochs. If it holds one already, this one goes on from
+        there, and ends as if it had never been interrupted; callbacks are told of the further epochs only.
     progress : bool
         Whether to show a progress bar, with loss and accuracy, on stderr.
 
@@ -158,7 +162,7 @@ def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, call
     Raises
     ------
     ValueError
-        If there is nothing to train on, or `y` has an emotion that is not an output.
+        If there is nothing to train on, `y` has an emotion that is not an output, or `partial` holds another training.
     """
     import pandas as pd
 
@@ -172,9 +176,13 @@ def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, call
     held_out = None if validation is None else (validation[0][..., None], _one_hot(validation[1], emotions))
     train_epoch, evaluate = _compiled_steps(tf, network, recipe.training.batch_size)
     rng, rows, n_epochs = np.random.default_rng(seed), [], epochs or recipe.training.epochs
+    if partial is not None:
+        kept = _Partial(partial, network, rng, (recipe.to_dict(), seed, list(emotions)), (X, Y, *(held_out or ())))
+        rows = kept.restore(n_epochs)
     watchers = keras.callbacks.CallbackList(list(callbacks), model=network, epochs=n_epochs)
     watchers.on_train_begin()
-    bar = tqdm(range(1, n_epochs + 1), desc="train", unit="epoch", disable=not progress)
+    remaining = range(len(rows) + 1, n_epochs + 1)
+    bar = tqdm(remaining, desc="train", unit="epoch", initial=len(rows), total=n_epochs, disable=not progress)
     for epoch in bar:
         watchers.on_epoch_begin(epoch - 1)
         order = rng.permutation(len(X)) if recipe.training.shuffle else np.arange(len(X))
@@ -186,10 +194,65 @@ def fit(recipe, X, y, *, emotions, validation=None, epochs=None, seed=SEED, call
         watchers.on_epoch_end(
             epoch - 1, scores | ({"val_loss": val_loss, "val_accuracy": val_accuracy} if held_out else {})
         )
+        if partial is not None and epoch % KEPT_EVERY == 0:
+            kept.store(rows)
         if network.stop_training:
             break
     watchers.on_train_end()
     return network, pd.DataFrame(rows, columns=HISTORY_COLUMNS[1:])
+
+
+class _Partial:
+    """A training that is not done: weights, optimiser, random generators and history, in one file of a folder."""
+
+    def __init__(self, folder, network, rng, how, arrays):
+        self.file, self.network, self.rng = Path(folder) / PARTIAL_FILE, network, rng
+        key = hashlib.sha256(json.dumps(how).encode())
+        for array in arrays:
+            key.update(np.ascontiguousarray(array))
+        self.key = key.hexdigest()
+
+    def _variables(self):  # the dropout's generator is among the network's
+        return [*self.network.variables, *self.network.optimizer.variables]
+
+    def store(self, rows):
+        state = {f"variable_{number}": np.asarray(variable) for number, variable in enumerate(self._variables())}
+        state |= {"key": self.key, "rng": json.dumps(self.rng.bit_generator.state), "rows": np.array(rows)}
+        with replacing(self.file) as temporary:
+            np.savez(temporary, **state)
+
+    def restore(self, n_epochs):
+        """Go back to where the training was, if it is kept, and return the rows of its history."""
+        if not self.file.is_file():
+            return []
+        afresh = "train without --resume to begin afresh"
+        try:
+            with np.load(io.BytesIO(self.file.read_bytes()), allow_pickle=False) as state:
+                key, rows = str(state["key"]), [(int(epoch), *scores) for epoch, *scores in state["rows"].tolist()]
+                rng = json.loads(str(state["rng"]))
+                values = [state[f"variable_{number}"] for number in range(len(self._variables()))]
+        except (KeyError, ValueError, TypeError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(f"{self.file} is no training that can be gone on with ({error}); {afresh}") from None
+        if key != self.key:
+            raise ValueError(f"{self.file} is a training on other data, or with another recipe or seed; {afresh}")
+        if len(rows) > n_epochs:
+            raise ValueError(f"{self.file} is a training of {len(rows)} epochs; expected at most {n_epochs}; {afresh}")
+        for variable, value in zip(self._variables(), values, strict=True):
+            variable.assign(value)
+        self.rng.bit_generator.state = rng
+        return rows
+
+
+def partial_of(folder):
+    """Return where the training of a bundle is kept until it is saved: a folder beside it."""
+    return Path(folder).with_name(f"{Path(folder).name}.partial")
+
+
+def forget(partial):
+    """Take away a training that `fit` kept; whatever else is in the folder stays."""
+    (Path(partial) / PARTIAL_FILE).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        Path(partial).rmdir()
 
 
 def after_epoch(act):

@@ -143,6 +143,55 @@ def test_the_same_seed_gives_the_same_model_and_another_another(learnable):
     assert np.abs(weights[0] - weights[2]).max() > 0.01
 
 
+@pytest.mark.parametrize("recipe", [PAPER, RECIPES["original-2021"]], ids=lambda recipe: recipe.name)
+def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(learnable, tmp_path, monkeypatch, recipe):
+    X, y = learnable
+    monkeypatch.setattr(model, "KEPT_EVERY", 2)
+
+    def stop(network, epoch, scores):
+        if epoch == 5:
+            raise KeyboardInterrupt
+
+    how = {"emotions": EMOTIONS, "validation": (X[::3], y[::3]), "epochs": 7}
+    expected, unbroken = model.fit(recipe, X, y, **how)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(recipe, X, y, **how, partial=tmp_path / "b.partial", callbacks=[model.after_epoch(stop)])
+    told = []
+    watcher = model.after_epoch(lambda network, epoch, scores: told.append(epoch))
+    network, history = model.fit(recipe, X, y, **how, partial=tmp_path / "b.partial", callbacks=[watcher])
+    assert told == [5, 6, 7]
+    pd.testing.assert_frame_equal(history, unbroken, check_exact=True)
+    for ours, theirs in zip(network.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with np.load(tmp_path / "b.partial" / "state.npz", allow_pickle=False) as state:
+        assert len(state["rows"]) == 6
+    model.forget(tmp_path / "b.partial")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_training_of_another_kind_is_not_gone_on_with(learnable, tmp_path, monkeypatch):
+    X, y = learnable
+    monkeypatch.setattr(model, "KEPT_EVERY", 1)
+    how = {"emotions": EMOTIONS, "partial": tmp_path, "epochs": 2}
+    model.fit(SHORT, X, y, **how)
+    validation = (X[:9], y[:9])
+    for recipe, X_other, other in (
+        (SHORT, X, {"seed": 1}),
+        (SHORT, X + 1, {}),
+        (SHORT, X, {"validation": validation}),
+        (RECIPES["original-2021"], X, {}),
+    ):
+        with pytest.raises(ValueError, match=r"on other data, or with another recipe or seed; train without --resume"):
+            model.fit(recipe, X_other, y, **how | other)
+    with pytest.raises(ValueError, match="is a training of 2 epochs; expected at most 1; train without --resume"):
+        model.fit(SHORT, X, y, **how | {"epochs": 1})
+    assert len(model.fit(SHORT, X, y, **how | {"epochs": 3})[1]) == 3
+    for damaged in (b"", b"PK half", (tmp_path / "state.npz").read_bytes()[:-500]):
+        (tmp_path / "state.npz").write_bytes(damaged)
+        with pytest.raises(ValueError, match="is no training that can be gone on with .*; train without --resume"):
+            model.fit(SHORT, X, y, **how)
+
+
 def test_something_is_learned(learnable):
     X, y = learnable
     network, history = model.fit(PAPER, X, y, emotions=EMOTIONS, epochs=60)
