@@ -4,10 +4,10 @@ pooch looks after checksums and temporary files. What it does not do is done her
 where it stopped, and an archive is unpacked only if nothing in it can do harm.
 """
 
+import itertools
 import lzma
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ import pooch
 import requests
 from tqdm.auto import tqdm
 
-from . import corpora, doctor, synthetic
+from . import corpora, doctor, settings, synthetic
 
 TIMEOUT_S = 30  # without a byte
 BLOCK = 1 << 16  # of an interrupted transfer, all blocks that arrived are kept
@@ -83,6 +83,7 @@ def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):
         _fetch_files(passport, folder, timeout_s, progress)
     elif not folder.is_dir() or not any(folder.iterdir()):
         _fetch_archive(passport, folder, timeout_s, progress)
+    _partial(passport, folder).unlink(missing_ok=True)  # of an archive that is unpacked
     report = doctor.examine(folder, passport, progress=progress)
     if not report.n_found:
         raise FileExistsError(
@@ -112,12 +113,16 @@ def instructions(corpus, data):
     return [title, *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]
 
 
+def _partial(passport, folder):
+    return folder.parent / f".{passport.id}.zip.part"
+
+
 def _fetch_archive(passport, folder, timeout_s, progress):
     """Download an archive beside the folder, unpack it beside the folder, and move it into place."""
     declared, folder = passport.download, Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    partial = folder.parent / f".{passport.id}.zip.part"
-    with tempfile.TemporaryDirectory(prefix=f".{passport.id}-", dir=folder.parent) as place:
+    partial = _partial(passport, folder)
+    with settings.hidden(folder, is_folder=True) as place:
         try:
             archive = pooch.retrieve(
                 declared["url"],
@@ -126,20 +131,24 @@ def _fetch_archive(passport, folder, timeout_s, progress):
                 path=place,
                 downloader=lambda url, output, _: _resume(url, output, partial, timeout_s, progress),
             )
+            archive = Path(archive).replace(partial)  # kept until it is unpacked
         except ValueError:
             raise _refused(passport, f"is another than was published; expected the MD5 {declared['md5']}") from None
         try:
-            unpack(archive, Path(place) / "unpacked", progress=progress)
+            unpack(archive, place / "unpacked", progress=progress)
         except ValueError as error:
-            raise _refused(passport, error) from None
-        if not doctor.examine(Path(place) / "unpacked", passport, quick=True).n_found:
-            raise _refused(passport, f"holds nothing of {passport.id}; expected names like {passport.example}")
+            raise _refused(passport, error, archive) from None
+        if not doctor.examine(place / "unpacked", passport, quick=True).n_found:
+            why = f"holds nothing of {passport.id}; expected names like {passport.example}"
+            raise _refused(passport, why, archive)
         if folder.is_dir():
             folder.rmdir()
-        (Path(place) / "unpacked").replace(folder)
+        (place / "unpacked").replace(folder)
 
 
-def _refused(passport, why):
+def _refused(passport, why, archive=None):
+    if archive is not None:
+        archive.unlink()
     url = passport.download["url"]
     return ValueError(f"{passport.id}: the archive from {url} {why}. It was deleted; try again, then report it")
 
@@ -247,25 +256,27 @@ def _fetch_files(passport, folder, timeout_s, progress):
     wanted = _wanted(passport, folder, published)
     failed = {}
 
-    def get(path):
+    def get(path, place):
         if len(failed) >= MAX_FAILURES:
             return
         target, url = folder / wanted[path], passport.download["files"] + path
         try:
-            pooch.retrieve(
+            arrived = pooch.retrieve(
                 url,
                 known_hash=f"sha256:{published[path]}",
                 fname=target.name,
-                path=target.parent,
+                path=place / path,  # a folder of its own
                 downloader=pooch.HTTPDownloader(timeout=timeout_s),
             )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            Path(arrived).replace(target)
         except requests.RequestException as error:
             failed[path] = f"{url}: {_why(error, timeout_s)}"
         except ValueError:
             failed[path] = f"{url}: the server sent something else than was published"
 
-    with ThreadPoolExecutor(N_CONNECTIONS) as pool:
-        done = pool.map(get, wanted)
+    with settings.hidden(folder, is_folder=True) as place, ThreadPoolExecutor(N_CONNECTIONS) as pool:
+        done = pool.map(get, wanted, itertools.repeat(place))
         for _ in tqdm(done, desc=passport.id, total=len(wanted), unit="file", disable=not progress):
             pass
     if failed:

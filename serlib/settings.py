@@ -355,7 +355,7 @@ def replacing(path):
         A new name in the same folder, with the same suffix.
     """
     path = Path(path)
-    with _begun(path) as temporary:
+    with hidden(path) as temporary:
         yield temporary
         mask = os.umask(0)
         os.umask(mask)
@@ -381,7 +381,7 @@ def replacing_together(path, *others):
         As many new paths, which end in the same names.
     """
     path = Path(os.path.abspath(path))
-    with _begun(path, is_folder=True) as making:
+    with hidden(path, is_folder=True) as making:
         yield [making / Path(each).name for each in (path, *others)]
         with settled(path):
             making.rename(_committed(path))
@@ -437,8 +437,22 @@ def _move_out(path):
 
 
 @contextlib.contextmanager
-def _begun(path, *, is_folder=False):
-    """Make a hidden file or folder beside a path, remove it in the end, and before that what killed processes left."""
+def hidden(path, *, is_folder=False):
+    """Make something hidden to be written beside a path, and take away what killed processes left of the like.
+
+    Parameters
+    ----------
+    path : path-like
+        Its folder is made if need be.
+    is_folder : bool
+        Whether to make a folder, not a file.
+
+    Yields
+    ------
+    Path
+        What was made; it is removed in the end, if it is still there.
+    """
+    path = Path(path)
     prefix = f".{path.name}{BEGUN}"
     path.parent.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:

@@ -271,6 +271,20 @@ def test_a_partial_file_longer_than_the_archive_is_thrown_away(publisher, emodb,
     assert tree(data) == PLACED
 
 
+def test_an_archive_whose_unpacking_is_interrupted_is_not_fetched_again(publisher, emodb, data, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(download, "unpack", stop)
+        with pytest.raises(KeyboardInterrupt):
+            download.fetch(emodb, data)
+    assert tree(data) == {PARTIAL: GOOD}
+    assert download.fetch(emodb, data).ok
+    assert publisher.sent == [len(GOOD)]
+    assert tree(data) == PLACED
+
+
 def test_an_archive_is_asked_for_as_it_is_so_that_ranges_count_its_bytes(publisher, emodb, data):
     download.fetch(emodb, data)
     assert publisher.encodings == {"identity"}
@@ -611,7 +625,7 @@ def test_files_that_come_in_part_are_not_placed(publisher, loose, data, fault, t
     message = refusal(ConnectionError, loose, data, timeout_s=timeout_s)
     assert "emodb: 6 of 6 files did not arrive, such as " in message
     assert words in message
-    assert tree(data) == {"EMODB": None, "EMODB/wav": None}
+    assert tree(data) == {}
 
 
 def test_after_many_failures_no_more_is_asked_for(publisher, loose, data, monkeypatch):
