@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 TOOLS := build/tools
 
-.PHONY: tutorial book test lint lab app figures bench results models browser pip-audit licences clean
+.PHONY: tutorial book test lint lab app figures bench faults results models browser pip-audit licences clean
 
 tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave the book
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
@@ -57,6 +57,9 @@ licences: $(TOOLS) $(INSTALLED)  ## list the licences of all that is installed
 $(TOOLS):  # what looks at the environment is kept out of it
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet pip-audit pip-licenses
+
+faults: $(INSTALLED)  ## kill every step of the work fifty times, and look at what is left; a stopped run goes on
+	$(BIN)/python benchmarks/faults.py
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
