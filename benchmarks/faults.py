@@ -35,12 +35,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 
 from test_download import GOOD, WAVS, Publisher, small
 
-from serlib import cli, download, features, index, model, settings, synthetic
+from serlib import cache, cli, download, features, index, model, settings, synthetic
 
 ROOT = Path(__file__).parent.parent
 N_KILLS = 50
 DONE, TABLE = ROOT / "build" / "faults.csv", ROOT / "benchmarks" / "FAULTS.md"
-IMPORTED = ("tensorflow", "keras", "tf2onnx", "serlib.cli", "serlib.download", "serlib.figures")
+IMPORTED = ("pytest", "tensorflow", "keras", "tf2onnx", "serlib.cli", "serlib.download", "serlib.figures")
 PICTURES = ("corpora", "mfcc", "split", "architecture", "learning-curves", "confusion", "unseen-speakers")
 
 
@@ -114,9 +114,10 @@ def look_at_vectors():
     file = Path("cache/cache.sqlite")
     if not file.is_file():
         return {}
-    with contextlib.closing(sqlite3.connect(file)) as cache:
-        (verdict,) = cache.execute("pragma integrity_check").fetchone()
-        vectors = cache.execute("select content, vector from vectors").fetchall()
+    with contextlib.closing(sqlite3.connect(file)) as opened:
+        opened.executescript(cache.SCHEMA)
+        (verdict,) = opened.execute("pragma integrity_check").fetchone()
+        vectors = opened.execute("select content, vector from vectors").fetchall()
     return {content: hashlib.sha256(vector).hexdigest() if verdict == "ok" else verdict for content, vector in vectors}
 
 
@@ -313,9 +314,11 @@ def published():
         server.shelf = {"/emodb.zip": GOOD, **{f"/raw/{path}": content for path, content in WAVS.items()}}
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
-        yield server.url
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.url
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def moment(name, number, seconds):

@@ -1,0 +1,149 @@
+"""The work is killed at random moments, as `benchmarks/faults.py` does it more often, and at every move of a file."""
+
+import functools
+import itertools
+import sys
+import zipfile
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from serlib import evaluate, figures, index, model
+from serlib.settings import RECIPES
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+import faults
+
+N_KILLS = 3
+STEPS = ("index", "features", "train", "evaluate", "download, an archive", "download, file by file")
+
+
+@pytest.fixture(scope="module")
+def killer(tmp_path_factory):
+    return faults.Killer(tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture(scope="module")
+def steps(killer):
+    with faults.published() as url:
+        yield faults.steps(killer.data, url)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_that_is_killed_leaves_the_old_or_the_new_and_ends_well_when_done_again(killer, steps, name):
+    step = steps[name]
+    old, new, seconds = killer.prepare(name, step)
+    assert old != new
+    for number in range(N_KILLS):
+        row = killer.strike(name, step, old, new, after=faults.moment(name, number, seconds))
+        assert row["half"] == row["lost"] == row["left"] == 0, row
+        assert row["completed"], row
+
+
+def write_table(seed):
+    table = pd.DataFrame({"utterance": [f"emodb/{seed}"]})
+    table.attrs = {"seed": seed}
+    index.write(table, "table.csv")
+
+
+def write_result(seed):
+    rows = {"utterance": ["a", "b"], "corpus": "emodb", "recipe": "paper", "protocol": "loso", "seed": seed, "fold": 0}
+    predictions = pd.DataFrame(rows | {"speaker": "s", "y_true": "fear", "y_pred": "fear", "p_anger": 0, "p_fear": 1})
+    evaluate.write(evaluate.Result(predictions, predictions, predictions, {"seed": seed}), "result.csv.gz")
+
+
+def write_picture(seed):
+    figure, ax = plt.subplots()
+    ax.plot([0, seed])
+    figures.save(figure, "figures/corpora.png", about={"seed": seed})
+
+
+class Network:
+    """As much of a network as can be saved, quickly."""
+
+    def __init__(self, seed):
+        self.content = f"network {seed}"
+
+    def save(self, file):
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr("model.weights.h5", self.content)
+
+    def export(self, file, **_):
+        file.write_text(self.content)
+
+    def __call__(self, X, **_):
+        return np.ones((len(X), 2)) / 2
+
+
+def write_bundle(seed):
+    contract = model.Bundle(
+        corpus="emodb",
+        synthetic=True,
+        emotions=("anger", "fear"),
+        recipe=RECIPES["paper"],
+        epochs=1,
+        seed=seed,
+        split={"n_train": 1, "n_validation": 1, "validation": "x"},
+        speakers=(),
+        score={"protocol": "random", "n": 1, "accuracy": 1.0, "uar": 1.0},
+        familiar=model.Familiar.learn(np.eye(50, dtype=np.float32), list("ab") * 25).to_dict(),
+    )
+    history = pd.DataFrame([[1, seed, 0, 0, 0]], columns=model.HISTORY_COLUMNS[1:])
+    model.save("bundle", Network(seed), history, contract)
+
+
+def write_apart(seed):
+    """Replace two files one after the other: what must not be."""
+    for name in ("table.json", "table.csv"):
+        Path("new").write_text(f"{name} {seed}")
+        Path("new").replace(name)
+
+
+def write_away(seed):
+    """Move the old away, and then the new to its place: what must not be, either."""
+    Path("new").write_text(f"table {seed}")
+    if Path("table.csv").exists():
+        Path("table.csv").rename("away")
+    Path("new").rename("table.csv")
+
+
+def kills_at_moves(killer, name, write, look):
+    """Kill a writer before and after each of its moves; return what `strike` says of each."""
+    step = faults.Step(functools.partial(write, 2), (functools.partial(write, 1),), look)
+    old, new, _ = killer.prepare(name, step)
+    assert old != new
+    rows = []
+    for n, is_done in itertools.product(range(1, 99), (False, True)):
+        row = killer.strike(name, step, old, new, act=faults.Dying(step.act, n, is_done))
+        if not row["killed"]:
+            return pd.DataFrame(rows)
+        rows.append(row)
+    raise AssertionError(f"{name} is moved too often")
+
+
+@pytest.mark.parametrize(
+    ("write", "look", "n_moves"),
+    [
+        (write_table, faults.look_at_table, 3),
+        (write_result, faults.look_at_result, 5),
+        (write_picture, faults.look_at_pictures, 3),
+        (write_bundle, faults.look_at_bundle, 6),  # three of them of the contract, inside the new folder
+    ],
+)
+def test_a_kill_at_any_move_leaves_the_old_or_the_new(killer, write, look, n_moves):
+    rows = kills_at_moves(killer, write.__name__, write, look)
+    assert len(rows) == 2 * n_moves
+    assert (rows[["half", "lost", "left"]] == 0).all(axis=None), rows
+    assert rows["completed"].all()
+    assert rows["old"].any()
+    assert rows["new"].any()
+    assert rows["new"].is_monotonic_increasing  # there is one moment from which the new counts
+
+
+@pytest.mark.parametrize(("write", "what"), [(write_apart, "half"), (write_away, "lost")])
+def test_what_is_not_replaced_at_once_is_found_out(killer, write, what):
+    rows = kills_at_moves(killer, write.__name__, write, faults.look_at_table)
+    assert rows[what].any()
