@@ -14,6 +14,8 @@ import typer
 
 from . import __version__, corpora, settings
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="serlib",
     help="Speech emotion recognition on seven corpora.",
@@ -41,14 +43,15 @@ def main():
     try:
         code = app(standalone_mode=False)
     except (typer.Abort, KeyboardInterrupt):
-        _say("stopped; what was not finished has replaced nothing")
-        code = 130
+        code = INTERRUPTED
     except typer.TyperException as error:
         _say(" ".join(error.format_message().split()))
         code = 2
     except (ValueError, OSError) as error:
         _say(" ".join(str(error).split()))
         code = 2
+    if code == INTERRUPTED:  # Typer's own exit code, too, where it catches the interrupt
+        _say("stopped; what was not finished has replaced nothing")
     sys.exit(code)
 
 
