@@ -158,13 +158,13 @@ def _using(action):
         If it can neither be read nor made.
     """
     file = _file()
-    file.parent.mkdir(parents=True, exist_ok=True)
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         return _transaction(file, action)
-    except sqlite3.OperationalError as error:
+    except (sqlite3.OperationalError, OSError) as error:
         raise OSError(f"{file} cannot be used ({error}); free space, or point SERLIB_CACHE elsewhere") from None
     except sqlite3.DatabaseError:  # no database, or a damaged one: it holds nothing that cannot be computed again
-        file.unlink()
+        file.unlink(missing_ok=True)
         return _transaction(file, action)
 
 

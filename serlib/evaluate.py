@@ -345,7 +345,8 @@ def _scored_fold(split, X, fold, folder, **how):
     tunable = done.validated if done.validation != "test" else done.validated[:0]  # nothing may be tuned on the test
     result = Result(done.predictions, tunable, done.history, {"validation": done.validation})
     if file is not None:
-        write(result, file)
+        with contextlib.suppress(FileNotFoundError):  # another process may be done with the same, and with the folder
+            write(result, file)
     return result
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import glob
 import gzip
 import json
@@ -22,6 +23,7 @@ MAX_CHARACTERS = 1 << 26  # of a table or a declaration; the index table of 50,0
 # What a terminal would obey, or a reader not see: control characters, marks of direction, halves of characters.
 UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 PROFILES = ("tiny", "full")
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 BEGUN, COMMITTED = ".begun-", ".committed"  # in hidden names beside what is being written
 
 
@@ -451,11 +453,16 @@ def hidden(path, *, is_folder=False):
     ------
     Path
         What was made; it is removed in the end, if it is still there.
+
+    Raises
+    ------
+    OSError
+        If the place is full, or cannot be written to.
     """
     path = Path(path)
     prefix = f".{path.name}{BEGUN}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as stack:
+    with _told_of(path), contextlib.ExitStack() as stack:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with _locked(path.parent):
             for left in path.parent.glob(f"{glob.escape(prefix)}*"):
                 with _locked(left, waits=False) as is_left:
@@ -470,6 +477,20 @@ def hidden(path, *, is_folder=False):
             stack.callback(_remove, temporary)
             stack.enter_context(_locked(temporary))
         yield temporary
+
+
+@contextlib.contextmanager
+def _told_of(path):
+    """Say what was to be written where the system refuses to write: it names something hidden, or nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in REFUSED:
+            raise
+        raise type(error)(
+            f"{path} cannot be written ({error.strerror}); what was there before is still there. Make room, or name"
+            " another place"
+        ) from error
 
 
 @contextlib.contextmanager

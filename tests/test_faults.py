@@ -1,9 +1,18 @@
 """The work is killed at random moments, as `benchmarks/faults.py` does it more often, and at every move of a file."""
 
+import contextlib
 import functools
 import itertools
+import os
+import resource
+import shutil
+import signal
+import subprocess
 import sys
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -11,7 +20,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serlib import evaluate, figures, index, model
+from serlib import cache, evaluate, figures, index, model
 from serlib.settings import RECIPES
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
@@ -147,3 +156,96 @@ def test_a_kill_at_any_move_leaves_the_old_or_the_new(killer, write, look, n_mov
 def test_what_is_not_replaced_at_once_is_found_out(killer, write, what):
     rows = kills_at_moves(killer, write.__name__, write, faults.look_at_table)
     assert rows[what].any()
+
+
+@pytest.mark.parametrize("name", ["index", "train", "evaluate"])
+def test_three_processes_that_do_a_step_at_once_do_no_harm(killer, steps, name):
+    step = steps[name]
+    old, new, _ = killer.prepare(name, step)
+    folder = killer.place / f"{name}-at-once"
+    shutil.copytree(killer.place / f"{name}-old", folder)
+    with ThreadPoolExecutor(3) as pool:
+        done = list(pool.map(lambda act: killer.run(act, folder), (step.before[-1], step.act, step.act)))
+    assert [code for code, _ in done] == [0, 0, 0], (folder / "log").read_text()
+    assert faults.look(step, folder) in (old, new)
+    assert not [path for path in folder.rglob("*") if path.name.startswith(".") or path.name == "bundle.partial"]
+
+
+@dataclass(frozen=True)
+class Full:
+    """A step on a disk where no file can be longer than a thousand bytes."""
+
+    act: object
+
+    def __call__(self):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+        self.act()
+
+
+@pytest.mark.parametrize(("name", "file"), [("index", "table.csv"), ("train", "state.npz"), ("evaluate", "fold-0.csv")])
+def test_what_finds_the_disk_full_says_so_and_leaves_the_old(killer, steps, name, file):
+    step = steps[name]
+    old, _, _ = killer.prepare(name, step)
+    folder = killer.place / f"{name}-full"
+    shutil.copytree(killer.place / f"{name}-old", folder)
+    code, _ = killer.run(Full(step.act), folder)
+    *_, said = lines = (folder / "log").read_text().splitlines()
+    assert code == 2, lines
+    assert len(lines) == 2, lines
+    assert file in said
+    assert (
+        "cannot be written (File too large); what was there before is still there. Make room, or name another" in said
+    )
+    assert faults.look(step, folder) == old
+    assert not list(folder.rglob(".*"))
+
+
+def extract_while_the_cache_is_removed():
+    store = cache.store
+
+    def remove_and_store(*what):
+        with contextlib.suppress(FileNotFoundError):
+            shutil.rmtree("cache")
+        store(*what)
+
+    cache.store = remove_and_store
+    faults.extract()
+
+
+def test_a_cache_that_is_removed_underneath_does_no_harm(killer, steps):
+    old, new, _ = killer.prepare("features", steps["features"])
+    row = killer.strike("features", steps["features"], old, new, act=extract_while_the_cache_is_removed)
+    assert not row["killed"]
+    assert row["half"] == row["lost"] == 0
+    assert 0 < row["new"] < len(new)
+    assert row["completed"]
+
+
+def test_a_training_that_is_interrupted_says_so_and_is_gone_on_with(killer, steps):
+    killer.prepare("train", steps["train"])
+    folder = killer.place / "interrupted"
+    shutil.copytree(killer.place / "train-old", folder)
+    words = ["train", "-p", "table.csv", "-o", "bundle", "--seed", "2"]
+    heed = "signal.signal(signal.SIGINT, signal.default_int_handler)"  # which a shell's background process does not
+    code = f"import runpy, signal; {heed}; runpy.run_module('serlib', run_name='__main__')"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *words, "--epochs", "999999"],
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        env=os.environ | killer.environment,
+        text=True,
+    ) as process:
+        state = folder / "bundle.partial" / model.PARTIAL_FILE
+        while not state.is_file() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    assert process.returncode == 130
+    assert said.splitlines()[1:] == ["serlib: stopped; what was not finished has replaced nothing"]
+    assert faults.look(steps["train"], folder) == killer.prepared["train"][0]
+    with np.load(state) as kept:
+        n_epochs = len(kept["rows"])
+    go_on = functools.partial(faults.command, *words, "--resume", "--epochs", n_epochs + 1)
+    killer.complete(go_on, folder)
+    assert len(pd.read_csv(folder / "bundle" / "history.csv")) == n_epochs + 1
+    assert not state.parent.exists()

@@ -1,4 +1,5 @@
 import dataclasses
+import errno
 import json
 import os
 
@@ -139,6 +140,32 @@ def test_what_a_killed_process_left_is_taken_away_and_what_a_living_one_writes_i
         assert file.read_text() == "second"
     assert file.read_text() == "first"
     assert sorted(path.name for path in tmp_path.iterdir()) == [".tables.csv.begun-1.csv", "table.csv"]
+
+
+@pytest.mark.parametrize("what", ["ENOSPC", "EROFS", "EACCES"])
+def test_a_place_that_cannot_be_written_to_is_named_and_what_is_there_stays(tmp_path, monkeypatch, what):
+    file = tmp_path / "table.csv"
+    file.write_text("old")
+    refused = OSError(getattr(errno, what), os.strerror(getattr(errno, what)), ".table.csv.begun-1")
+
+    def refuse(*_, **__):
+        raise refused
+
+    def write_full():
+        with settings.replacing(file) as temporary:
+            temporary.write_text("half")
+            refuse()
+
+    message = (
+        rf"table.csv cannot be written \({refused.strerror}\); what was there before is still there. Make room, or"
+    )
+    with pytest.raises(type(refused), match=message):
+        write_full()
+    monkeypatch.setattr(settings.tempfile, "mkdtemp", refuse)
+    with pytest.raises(type(refused), match=message), settings.replacing_together(file):
+        pass
+    assert file.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [file]
 
 
 def test_settings_say_themselves_without_naming_places_outside_the_project(workplace, monkeypatch):
