@@ -32,7 +32,7 @@ STEPS = ("index", "features", "train", "evaluate", "download, an archive", "down
 
 @pytest.fixture(scope="module")
 def killer(tmp_path_factory):
-    return faults.Killer(tmp_path_factory.mktemp("faults"))
+    return faults.Killer(tmp_path_factory.mktemp("faults"), imported=[__name__])
 
 
 @pytest.fixture(scope="module")
