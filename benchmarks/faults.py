@@ -369,7 +369,7 @@ def table(rows):
     for name, done in rows.groupby("step", sort=False):
         counts = done[["old", "new", "half", "lost"]].sum()
         of = f"{done['completed'].sum()} of {len(done)}"
-        facts = [f"{done['seconds'].median():.1f}", len(done), *counts, of, done["left"].sum()]
+        facts = [len(done), *counts, of, done["left"].sum()]
         lines.append(f"| {name} | {' | '.join(map(str, facts))} |")
     return f"""# What is left when the work is killed
 
@@ -378,8 +378,8 @@ evenly over the seconds that it takes undisturbed, or sooner, where it had ended
 thing: a table, a bundle, a result, a corpus; of `features` the vectors of 280 recordings, of the download file by file
 6 recordings, of `figures` 7 figures with their sidecars.
 
-| step | seconds | kills | old whole | new whole | half | lost | completed when done again | hidden files left |
-|---|---|---|---|---|---|---|---|---|
+| step | kills | old whole | new whole | half | lost | completed when done again | hidden files left |
+|---|---|---|---|---|---|---|---|
 {chr(10).join(lines)}
 """
 
