@@ -15,6 +15,7 @@ import json
 import os
 import platform
 import sys
+import tempfile
 import warnings
 import zipfile
 from dataclasses import dataclass

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import faults
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -22,9 +23,6 @@ import pytest
 
 from serlib import cache, evaluate, figures, index, model
 from serlib.settings import RECIPES
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
-import faults
 
 N_KILLS = 3
 STEPS = ("index", "features", "train", "evaluate", "download, an archive", "download, file by file")

@@ -22,9 +22,20 @@ def blocks(language):
 
 
 def test_the_make_targets_exist():
-    targets = set(re.findall(r"\bmake (\w+)", README + (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")))
-    assert {"tutorial", "test", "lab", "lint"} <= targets
-    assert targets <= set(re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE))
+    pages = [(ROOT / f"{name}.md").read_text(encoding="utf-8") for name in ("CONTRIBUTING", "SECURITY", "PROMISES")]
+    targets = set(re.findall(r"\bmake ([\w-]+)", "".join([README, *pages])))
+    assert {"tutorial", "test", "lab", "lint", "pip-audit"} <= targets
+    assert targets <= set(re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE))
+
+
+def test_each_promise_names_tests_that_exist():
+    rows = re.findall(r"^\| (.+) \| (`.+`) \|$", (ROOT / "PROMISES.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) > 20
+    for promise, tests in rows:
+        for test in tests.split(", "):
+            module, name = re.fullmatch(r"`(test_\w+)::(test_\w+)`", test).groups()
+            text = (ROOT / "tests" / f"{module}.py").read_text(encoding="utf-8")
+            assert re.search(rf"^def {name}\(", text, re.MULTILINE), f"{promise}: {test}"
 
 
 def test_ci_runs_make_test():
