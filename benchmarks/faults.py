@@ -173,7 +173,7 @@ class Killer:
         }
         self.context = multiprocessing.get_context("forkserver")
         self.context.set_forkserver_preload([*IMPORTED, *imported])
-        with quiet_stderr(), importable():
+        with settings.quiet_stderr(), importable():
             multiprocessing.forkserver.ensure_running()
 
     def run(self, act, folder, *, after=None):
@@ -296,19 +296,6 @@ def state(thing, found, old, new):
     if found.get(thing) == old.get(thing):
         return "old"
     return "half" if thing in found else "lost"
-
-
-@contextlib.contextmanager
-def quiet_stderr():
-    """Send standard error nowhere, also that of the processes that are started; TensorFlow announces itself there."""
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 @contextlib.contextmanager

@@ -12,9 +12,7 @@ import hashlib
 import importlib.metadata
 import io
 import json
-import os
 import platform
-import sys
 import tempfile
 import warnings
 import zipfile
@@ -42,7 +40,7 @@ FAMILIAR_SHARE = 0.95  # of unseen speakers' recordings that shall pass
 def _tensorflow():
     """Import TensorFlow, once: quiet, on the CPU, with one thread; the nets are too small to share among more."""
     settings.prepare_tensorflow()
-    with _quiet_stderr():
+    with settings.quiet_stderr():
         import tensorflow as tf
 
         with contextlib.suppress(RuntimeError):  # where a program has used it before, its own choice stands
@@ -52,20 +50,6 @@ def _tensorflow():
         tf.config.list_logical_devices()  # starts its runtime, which announces itself, too
     tf.get_logger().setLevel("ERROR")  # each fold compiles a graph of its own, and is meant to
     return tf
-
-
-@contextlib.contextmanager
-def _quiet_stderr():
-    """Send the C library's standard error nowhere: TensorFlow announces itself there before its log can be set."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def build(recipe, n_emotions, *, seed=SEED):
@@ -527,7 +511,7 @@ def refuse_place(folder):
 
 def _export_onnx(network, file):
     """Write the network as ONNX; its converter's chatter is not the user's."""
-    with _quiet_stderr(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    with settings.quiet_stderr(), contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)  # Keras 3.15's own
         network.export(file, format="onnx", verbose=False)
 

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
 import warnings
 import zlib
@@ -265,6 +266,23 @@ def bound_threads():
 def prepare_tensorflow():
     """Set what TensorFlow reads from the environment when it is imported: log errors only."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@contextlib.contextmanager
+def quiet_stderr():
+    """Send standard error nowhere, also the C library's and that of processes that are started meanwhile.
+
+    TensorFlow announces itself there before its log can be set.
+    """
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def parallel(**how):
