@@ -63,8 +63,6 @@ class MfccFeatures:
             raise ValueError(f"win_length {self.win_length} exceeds n_fft {self.n_fft}; make n_fft at least as long")
         if self.n_mfcc > self.n_mels:
             raise ValueError(f"n_mfcc {self.n_mfcc} exceeds n_mels {self.n_mels}; there are only n_mels coefficients")
-        if self.n_fft > 32 * self.hop_length:
-            raise ValueError(f"n_fft {self.n_fft} exceeds 32 x hop_length {self.hop_length}; take fewer frames")
 
 
 @dataclass(frozen=True)
@@ -145,9 +143,12 @@ class Recipe:
             if not re.fullmatch(r"[\w.-]+", fields["name"]):
                 raise TypeError(f"its name is {fields['name']!r}")
             model = {**fields["model"], "filters": tuple(fields["model"]["filters"])}
+            features = MfccFeatures(**fields["features"])
+            if features.n_fft > 32 * features.hop_length:  # two minutes of speech would fill the memory
+                raise ValueError(f"n_fft {features.n_fft} exceeds 32 x hop_length {features.hop_length}")
             return cls(
                 name=fields["name"],
-                features=MfccFeatures(**fields["features"]),
+                features=features,
                 model=CnnModel(**model),
                 training=Training(**fields["training"]),
             )
