@@ -93,7 +93,7 @@ def write_bundle(seed):
         recipe=RECIPES["paper"],
         epochs=1,
         seed=seed,
-        split={"n_train": 1, "n_validation": 1, "validation": "x"},
+        split={"protocol": "random", "n_train": 1, "n_validation": 1, "validation": "x"},
         speakers=(),
         score={"protocol": "random", "n": 1, "accuracy": 1.0, "uar": 1.0},
         familiar=model.Familiar.learn(np.eye(50, dtype=np.float32), list("ab") * 25).to_dict(),
