@@ -32,6 +32,7 @@ APP = Path(__file__).parents[1] / "serlib" / "app"
 SR = 16000
 PATIENCE_S = 300
 PROTOCOL = "v1.kernel.websocket.jupyter.org"
+AsyncHTTPClient.configure(None, max_clients=100, defaults={"connect_timeout": PATIENCE_S})
 
 
 def main():
@@ -149,7 +150,7 @@ def expected_of(pcm):
     """Return how the app shall describe its answer to a recording."""
     alone = widgets.talk(model.shipped())
     alone.controls["voice"].recorder.value = (pcm, SR)
-    return alone.picture.alt
+    return alone.message.value + alone.picture.alt
 
 
 async def come(address, pcm, everybody):
@@ -158,7 +159,7 @@ async def come(address, pcm, everybody):
     Returns
     -------
     dict
-        ``answer``: the words for its picture; ``answered_s``: how long after the visitor came.
+        ``answer``: its words, and those for its picture; ``answered_s``: how long after the visitor came.
     """
     began_s = time.perf_counter()
     async with entered(address) as (_, connection):
@@ -169,11 +170,12 @@ async def come(address, pcm, everybody):
         (recorder,) = [name for name, model in states.items() if "max_duration_s" in model["state"]]
         recorded = {"comm_id": recorder, "data": {"method": "custom", "content": {"sample_rate_hz": SR}}}
         await _send(connection, "comm_msg", recorded, buffers=[pcm])
-        said = await _heard(connection, lambda data: data.get("state", {}).get("alt", "").startswith("Bars of"))
+        said = await _heard(connection, lambda data: 'role="status"' in data.get("state", {}).get("value", ""))
+        seen = await _heard(connection, lambda data: data.get("state", {}).get("alt", "").startswith("Bars of"))
         answered_s = time.perf_counter() - began_s
         await everybody.wait()
         await everybody.wait()
-    return {"answer": said["state"]["alt"], "answered_s": answered_s}
+    return {"answer": said["state"]["value"] + seen["state"]["alt"], "answered_s": answered_s}
 
 
 @contextlib.asynccontextmanager
