@@ -46,15 +46,15 @@ browser:  ## install Chromium for the tests that need a browser, where that is a
 bench: $(INSTALLED)  ## time the original's procedure beside ours, on the corpora under SERLIB_DATA
 	$(BIN)/python benchmarks/bench.py
 
-pip-audit: $(TOOLS)  ## ask the public databases for known vulnerabilities of what constraints.txt pins
+pip-audit: $(TOOLS)/bin/pip-audit  ## ask the public databases for known vulnerabilities of what constraints.txt pins
 	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip -r constraints.txt
 
-licences: $(TOOLS) $(INSTALLED)  ## list the licences of all that is installed
+licences: $(TOOLS)/bin/pip-audit $(INSTALLED)  ## list the licences of all that is installed
 	printf '%s\n\n' '# Licences of what serlib is installed with' 'Made by `make licences`.' > THIRD_PARTY.md
 	$(TOOLS)/bin/pip-licenses --python=$(BIN)/python --from=mixed --with-system --ignore-packages serlib pip \
 	    --format=markdown >> THIRD_PARTY.md
 
-$(TOOLS):  # what looks at the environment is kept out of it
+$(TOOLS)/bin/pip-audit:  # what looks at the environment is kept out of it
 	$(PYTHON) -m venv $(TOOLS)
 	$(TOOLS)/bin/python -m pip install --quiet pip-audit pip-licenses
 

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,10 @@ import psutil
 from jupyter_server.services.kernels.connection.base import deserialize_msg_from_ws_v1, serialize_msg_to_ws_v1
 from tornado.httpclient import AsyncHTTPClient
 from tornado.websocket import websocket_connect
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from conftest import free_port, wait_for
 
 from serlib import labels, model, synthetic, widgets
 
@@ -64,10 +67,7 @@ def served(folder, *, max_visitors):
     address : str
         With its token.
     """
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    token = uuid.uuid4().hex
+    port, token = free_port(), uuid.uuid4().hex
     env = os.environ | {
         "SERLIB_PROFILE": "tiny",
         "JUPYTER_PATH": str(APP),
@@ -79,22 +79,11 @@ def served(folder, *, max_visitors):
     with (folder / "server.log").open("w") as log:
         server = subprocess.Popen(command, cwd=folder, env=env, stdout=log, stderr=log)
         try:
-            asyncio.run(_until_served(f"http://127.0.0.1:{port}/voila/static/voila.js", server))
+            wait_for(f"http://127.0.0.1:{port}/voila/static/voila.js", server)
             yield server, f"http://127.0.0.1:{port}/?token={token}"
         finally:
             server.terminate()
             server.wait(60)
-
-
-async def _until_served(address, server):
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return await AsyncHTTPClient().fetch(address)
-        except OSError:
-            if server.poll() is not None or time.monotonic() > deadline:
-                raise
-            await asyncio.sleep(0.1)
 
 
 def memory_mb(server):
