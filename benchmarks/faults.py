@@ -181,6 +181,7 @@ class Killer:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=_act, args=(act, folder, self.environment, theirs))
         process.start()
+        theirs.close()
         ours.recv()
         started = time.perf_counter()
         process.join(after)

@@ -33,7 +33,7 @@ SPOILT = (
     "format",
     "cut-off",
 )  # fetched again
-MAX_MEMBERS, MAX_BYTES = 20_000, 3 << 30  # of an unpacked archive; the largest corpus has 7,442 files and 1 GB
+MAX_MEMBERS, MAX_BYTES = 20_000, 3 << 30  # of an archive, packed or not; the largest corpus has 7,442 files and 1 GB
 DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, IndexError, OSError, RuntimeError, UnicodeError)
 
 
@@ -84,6 +84,7 @@ def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):
     elif not folder.is_dir() or not any(folder.iterdir()):
         _fetch_archive(passport, folder, timeout_s, progress)
     _partial(passport, folder).unlink(missing_ok=True)  # of an archive that is unpacked
+    settings.sweep(folder)  # a process may have been killed when it had just done all
     report = doctor.examine(folder, passport, progress=progress)
     if not report.n_found:
         raise FileExistsError(
@@ -120,7 +121,6 @@ def _partial(passport, folder):
 def _fetch_archive(passport, folder, timeout_s, progress):
     """Download an archive beside the folder, unpack it beside the folder, and move it into place."""
     declared, folder = passport.download, Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     partial = _partial(passport, folder)
     with settings.hidden(folder, is_folder=True) as place:
         try:
@@ -180,6 +180,8 @@ def _resume(url, output, partial, timeout_s, progress):
             )
             with bar, open(partial, "ab" if there else "wb") as file:
                 for block in answer.iter_content(BLOCK):
+                    if file.tell() > MAX_BYTES:
+                        break  # whatever comes here, it is no corpus
                     file.write(block)
                     bar.update(len(block))
     except requests.RequestException as error:

@@ -339,6 +339,8 @@ def read_text(file):
         raise ValueError(f"{file} is no text in UTF-8 ({error}); save it so") from None
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"{file} has more than {MAX_CHARACTERS:,} characters, too many for a table; name another file")
+    if "\0" in text:
+        raise ValueError(f"{file} is no text (it holds characters of value zero); save it as one in UTF-8")
     return text
 
 
@@ -482,11 +484,8 @@ def hidden(path, *, is_folder=False):
     prefix = f".{path.name}{BEGUN}"
     with _told_of(path), contextlib.ExitStack() as stack:
         path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path)
         with _locked(path.parent):
-            for left in path.parent.glob(f"{glob.escape(prefix)}*"):
-                with _locked(left, waits=False) as is_left:
-                    if is_left:
-                        _remove(left)
             if is_folder:
                 temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
             else:
@@ -496,6 +495,21 @@ def hidden(path, *, is_folder=False):
             stack.callback(_remove, temporary)
             stack.enter_context(_locked(temporary))
         yield temporary
+
+
+def sweep(path):
+    """Take away what killed processes left of what was `hidden` beside a path.
+
+    Parameters
+    ----------
+    path : path-like
+    """
+    path = Path(path)
+    with _locked(path.parent):
+        for left in path.parent.glob(f"{glob.escape(f'.{path.name}{BEGUN}')}*"):
+            with _locked(left, waits=False) as is_left:
+                if is_left:
+                    _remove(left)
 
 
 @contextlib.contextmanager

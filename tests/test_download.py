@@ -4,6 +4,7 @@ import hashlib
 import io
 import os
 import re
+import shutil
 import socket
 import stat
 import struct
@@ -310,6 +311,23 @@ def test_an_archive_with_another_checksum_is_deleted(publisher, emodb, data):
         f"emodb: the archive from {publisher.url}/emodb.zip is another than was published; expected the MD5 {expected}."
         " It was deleted; try again, then report it"
     )
+    assert tree(data) == {}
+
+
+def test_of_an_endless_transfer_no_more_is_taken_than_a_corpus_has(publisher, emodb, data, monkeypatch):
+    sizes, move = [], shutil.move
+
+    def measured(source, target):
+        sizes.append(source.stat().st_size)
+        return move(source, target)
+
+    monkeypatch.setattr(download, "MAX_BYTES", len(GOOD))
+    monkeypatch.setattr(download, "BLOCK", 1000)
+    monkeypatch.setattr(shutil, "move", measured)
+    publisher.says_length = False
+    publisher.shelf["/emodb.zip"] = GOOD + bytes(20_000)
+    assert "emodb.zip is another than was published" in refusal(ValueError, emodb, data)
+    assert len(GOOD) < sizes[0] <= len(GOOD) + 1000
     assert tree(data) == {}
 
 

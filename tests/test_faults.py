@@ -117,9 +117,13 @@ def write_away(seed):
     Path("new").rename("table.csv")
 
 
-def kills_at_moves(killer, name, write, look):
-    """Kill a writer before and after each of its moves; return what `strike` says of each."""
-    step = faults.Step(functools.partial(write, 2), (functools.partial(write, 1),), look)
+def replacing(write, look):
+    """Return the step that writes again what was written before, and now is another."""
+    return faults.Step(functools.partial(write, 2), (functools.partial(write, 1),), look)
+
+
+def kills_at_moves(killer, name, step):
+    """Kill a step before and after each of its moves; return what `strike` says of each."""
     old, new, _ = killer.prepare(name, step)
     assert old != new
     rows = []
@@ -141,7 +145,7 @@ def kills_at_moves(killer, name, write, look):
     ],
 )
 def test_a_kill_at_any_move_leaves_the_old_or_the_new(killer, write, look, n_moves):
-    rows = kills_at_moves(killer, write.__name__, write, look)
+    rows = kills_at_moves(killer, write.__name__, replacing(write, look))
     assert len(rows) == 2 * n_moves
     assert (rows[["half", "lost", "left"]] == 0).all(axis=None), rows
     assert rows["completed"].all()
@@ -150,9 +154,16 @@ def test_a_kill_at_any_move_leaves_the_old_or_the_new(killer, write, look, n_mov
     assert rows["new"].is_monotonic_increasing  # there is one moment from which the new counts
 
 
+def test_a_kill_at_any_move_of_a_download_leaves_all_or_nothing(killer, steps):
+    rows = kills_at_moves(killer, "download, an archive", steps["download, an archive"])
+    assert (rows[["half", "lost", "left"]] == 0).all(axis=None), rows
+    assert rows["completed"].all()
+    assert rows["new"].tolist() == [0] * (len(rows) - 1) + [1]  # its last move is the one that counts
+
+
 @pytest.mark.parametrize(("write", "what"), [(write_apart, "half"), (write_away, "lost")])
 def test_what_is_not_replaced_at_once_is_found_out(killer, write, what):
-    rows = kills_at_moves(killer, write.__name__, write, faults.look_at_table)
+    rows = kills_at_moves(killer, write.__name__, replacing(write, faults.look_at_table))
     assert rows[what].any()
 
 
@@ -196,6 +207,51 @@ def test_what_finds_the_disk_full_says_so_and_leaves_the_old(killer, steps, name
     )
     assert faults.look(step, folder) == old
     assert not list(folder.rglob(".*"))
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A small disk of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", place], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"only root can mount a disk: {done.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", place], check=True)
+
+
+def fill(disk):
+    with contextlib.suppress(OSError), open(disk / "filler", "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def make_read_only(disk):
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"), [(fill, "No space left on device"), (make_read_only, "Read-only file system")]
+)
+@pytest.mark.parametrize("name", ["index", "train", "download, an archive", "download, file by file"])
+def test_a_disk_that_takes_nothing_is_named_and_keeps_the_old(killer, steps, disk, tmp_path, name, spoil, why):
+    step = steps[name]
+    old, new, _ = killer.prepare(name, step)
+    folder = disk / "work"
+    shutil.copytree(killer.place / f"{name}-old", folder, ignore=shutil.ignore_patterns("log"))
+    (folder / "log").symlink_to(tmp_path / "log")
+    spoil(disk)
+    code, _ = killer.run(step.act, folder)
+    said = (tmp_path / "log").read_text().splitlines()
+    assert code in (2, 70)  # a command's line, a function's error
+    assert f" cannot be written ({why}); what was there before is still there. Make room, or name another" in said[-1]
+    assert code == 70 or len(said) == 2
+    assert faults.look(step, folder) == old
+    if spoil is fill:
+        (disk / "filler").unlink()
+        killer.complete(step.act, folder)
+        assert faults.look(step, folder) == new
 
 
 def extract_while_the_cache_is_removed():
