@@ -4,6 +4,7 @@ import ast
 import importlib.util
 import itertools
 import re
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -219,6 +220,14 @@ def test_a_notebook_runs_alone_with_every_cell_twice(path, executed):
 def test_a_notebook_reaches_for_nothing_outside_this_machine(path, executed, refused):
     executed(path)
     assert refused.read_text() == ""
+
+
+@pytest.mark.notebook
+@each
+def test_an_executed_notebook_tells_no_folder(path, executed, made):
+    shown = nbformat.writes(executed(path)[0])
+    for told in (PROJECT, Path.home(), made["emodb"].parent, tempfile.gettempdir()):
+        assert f"{told}/" not in shown
 
 
 @pytest.mark.notebook
