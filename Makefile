@@ -5,7 +5,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 TOOLS := build/tools
 
-.PHONY: tutorial book test lint lab app figures bench faults results models browser pip-audit licences clean
+.PHONY: tutorial book test lint lab app figures bench faults results models browser pip-audit licences oldest clean
 
 tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave the book
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
@@ -46,17 +46,26 @@ browser:  ## install Chromium for the tests that need a browser, where that is a
 bench: $(INSTALLED)  ## time the original's procedure beside ours, on the corpora under SERLIB_DATA
 	$(BIN)/python benchmarks/bench.py
 
-pip-audit: $(TOOLS)/bin/pip-audit  ## ask the public databases for known vulnerabilities of what constraints.txt pins
+pip-audit: $(TOOLS)/installed  ## ask the public databases for known vulnerabilities of what constraints.txt pins
 	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip -r constraints.txt
 
-licences: $(TOOLS)/bin/pip-audit $(INSTALLED)  ## list the licences of all that is installed
+licences: $(TOOLS)/installed $(INSTALLED)  ## list the licences of all that is installed
 	printf '%s\n\n' '# Licences of what serlib is installed with' 'Made by `make licences`.' > THIRD_PARTY.md
 	$(TOOLS)/bin/pip-licenses --python=$(BIN)/python --from=mixed --with-system --ignore-packages serlib pip \
 	    --format=markdown >> THIRD_PARTY.md
 
-$(TOOLS)/bin/pip-audit:  # what looks at the environment is kept out of it
+$(TOOLS)/installed:  # what looks at the environment is kept out of it
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet pip-audit pip-licenses
+	$(TOOLS)/bin/python -m pip install --quiet pip-audit pip-licenses uv
+	touch $(TOOLS)/installed
+
+oldest: $(TOOLS)/installed  ## the whole test suite, with the oldest versions of the libraries that pyproject.toml allows
+	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) build/oldest
+	$(TOOLS)/bin/uv pip compile --quiet --python build/oldest/bin/python --resolution lowest-direct --extra dev \
+	    -o build/oldest/versions.txt pyproject.toml
+	$(TOOLS)/bin/uv pip install --quiet --python build/oldest/bin/python -r build/oldest/versions.txt
+	$(TOOLS)/bin/uv pip install --quiet --python build/oldest/bin/python --no-deps --no-build-isolation -e .
+	build/oldest/bin/python -m pytest -n 2 --dist loadfile -W default  # what old ones warn of is mended in newer ones
 
 faults: $(INSTALLED)  ## kill every step of the work fifty times, and look at what is left; a stopped run goes on
 	$(BIN)/python benchmarks/faults.py
