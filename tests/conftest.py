@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serlib import audio, corpora, index, synthetic
+from serlib import audio, corpora, index, settings, synthetic
 
 REAL = Path(os.environ["SERLIB_DATA"]) if os.environ.get("SERLIB_DATA") else None
 
@@ -32,9 +32,17 @@ def workplace(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
-    """All seven synthetic corpora: {corpus id: folder}."""
-    root = tmp_path_factory.mktemp("synthetic")
-    return synthetic.write_all(root)
+    """All seven synthetic corpora, for reading: {corpus id: folder}. Processes that test at once share them."""
+    ours = tmp_path_factory.getbasetemp()
+    root = (ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours) / "synthetic"
+    with settings.settled(root):  # one writes, and the others wait
+        return synthetic.write_all(root)
+
+
+def put_at_hand(corpora, folder):
+    """Put corpora, {corpus id: folder}, where the tiny profile looks for them in a working folder."""
+    (folder / "build" / "tiny").mkdir(parents=True)
+    (folder / "build" / "tiny" / "datasets").symlink_to(corpora["emodb"].parent)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-from conftest import REAL, free_port, offline, wait_for
+from conftest import REAL, free_port, offline, put_at_hand, wait_for
 
 from serlib import audio, corpora, synthetic, widgets
 
@@ -74,9 +74,10 @@ def listened(context):
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def lab(made, tmp_path_factory):
     """JupyterLab on copies of the notebooks, in the tiny profile: a function from a notebook's name to its address."""
     folder = tmp_path_factory.mktemp("lab")
+    put_at_hand(made, folder)
     for notebook in NOTEBOOKS.glob("*.ipynb"):
         shutil.copy(notebook, folder)
     for name, chosen in SETTINGS.items():
@@ -434,9 +435,10 @@ def test_a_recorded_sentence_is_answered(browser, lab, spoken):
 
 
 @pytest.fixture(scope="module")
-def app(tmp_path_factory):
+def app(made, tmp_path_factory):
     """The app, as `make app` serves it, in the tiny profile: its address."""
     folder = tmp_path_factory.mktemp("app")
+    put_at_hand(made, folder)
     shutil.copytree(NOTEBOOKS.parent / "serlib" / "app", folder, dirs_exist_ok=True)
     port, token = free_port(), "a-token-of-the-tests"
     address, options = f"http://127.0.0.1:{port}", ["--no-browser", f"--port={port}", f"--token={token}"]

@@ -3,21 +3,23 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REAL, real
+from conftest import REAL, put_at_hand, real
 
 from serlib import audio, index
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(made, tmp_path_factory):
     """A function that runs the command line in a folder of its own, in the tiny profile."""
     place = tmp_path_factory.mktemp("terminal")
+    put_at_hand(made, place)
 
     def call(*words, code=0, **environment):
         done = subprocess.run(
@@ -300,18 +302,13 @@ def test_a_profile_that_is_none_is_refused(run):
     assert "SERLIB_PROFILE is 'huge'" in user_error(run(code=2, SERLIB_PROFILE="huge"))
 
 
-def test_synthetic_writes_all_corpora(run, tmp_path):
-    folders = run("synthetic", "-o", tmp_path).stdout.split()
-    assert len(folders) == 7
-    assert {folder.name for folder in tmp_path.iterdir()} >= {
-        "EMOVO",
-        "EMODB",
-        "TESS",
-        "SAVEE",
-        "RAVDESS",
-        "CREMA-D",
-        "ShEMO",
-    }
+def test_synthetic_writes_all_corpora(run, made, tmp_path):
+    there = made["emodb"].parent
+    root = shutil.copytree(there, tmp_path / "corpora", ignore=shutil.ignore_patterns("EMOVO", "ShEMO"))
+    folders = ("EMOVO", "EMODB", "TESS", "SAVEE", "RAVDESS", "CREMA-D", "ShEMO")
+    assert run("synthetic", "-o", root).stdout.split() == [str(root / name) for name in folders]
+    written, expected = ({str(file.relative_to(at)) for file in at.rglob("*")} for at in (root, there))
+    assert written == expected
 
 
 @pytest.mark.corpus

@@ -25,7 +25,7 @@ from serlib import cache, evaluate, figures, index, model
 from serlib.settings import RECIPES
 
 N_KILLS = 3
-STEPS = ("index", "features", "train", "evaluate", "download, an archive", "download, file by file")
+STEPS = ("index", "features", "train", "evaluate", "download, an archive", "download, file by file", "figures")
 
 
 @pytest.fixture(scope="module")

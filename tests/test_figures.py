@@ -5,6 +5,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import put_at_hand
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
@@ -284,7 +285,8 @@ def test_levels_are_boxes_by_corpus():
     ]
 
 
-def test_every_figure_of_the_readme_is_drawn(workplace, monkeypatch):
+def test_every_figure_of_the_readme_is_drawn(made, workplace, monkeypatch):
+    put_at_hand(made, workplace)
     monkeypatch.setattr(evaluate, "SYNTHETIC_EPOCHS", 2)
     drawn = {file.name for file in figures.readme(workplace / "figures")}
     names = ("corpora", "mfcc", "split", "architecture", "learning-curves", "confusion", "unseen-speakers")
@@ -292,12 +294,13 @@ def test_every_figure_of_the_readme_is_drawn(workplace, monkeypatch):
     assert all((workplace / "figures" / name).with_suffix(".json").is_file() for name in drawn)
 
 
-def test_a_corpus_whose_listeners_votes_are_known_has_them_beside_the_models(workplace, monkeypatch):
+def test_a_corpus_whose_listeners_votes_are_known_has_them_beside_the_models(made, workplace, monkeypatch):
+    put_at_hand(made, workplace)
     monkeypatch.setattr(evaluate, "SYNTHETIC_EPOCHS", 2)
     evaluate.obtain("crema-d", protocol="speakers", recipe=RECIPES["paper"])
-    (made,) = evaluate.stored(settings.current().results).to_dict("records")
-    sidecar = Path(made.pop("file").replace(".csv.gz", ".json"))
-    sidecar.write_text(json.dumps(made | {"synthetic": False}))  # as if it were the real corpus's
+    (score,) = evaluate.stored(settings.current().results).to_dict("records")
+    sidecar = Path(score.pop("file").replace(".csv.gz", ".json"))
+    sidecar.write_text(json.dumps(score | {"synthetic": False}))  # as if it were the real corpus's
     drawn = {file.name for file in figures.readme(workplace / "figures")}
     assert "listeners-crema-d.png" in drawn
     assert not any(name.startswith("listeners-emodb") for name in drawn)

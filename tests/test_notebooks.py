@@ -9,7 +9,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import offline
+from conftest import offline, put_at_hand
 from nbformat import v4
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -197,8 +197,7 @@ def executed(made, refused, tmp_path_factory):
     def run(path):
         if path not in known:
             folder = tmp_path_factory.mktemp(path.stem)
-            (folder / "build" / "tiny").mkdir(parents=True)
-            (folder / "build" / "tiny" / "datasets").symlink_to(made["emodb"].parent)
+            put_at_hand(made, folder)
             with pytest.MonkeyPatch.context() as patch:
                 for name, value in offline(refused).items():
                     patch.setenv(name, value)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from conftest import worked
+from conftest import put_at_hand, worked
 
 from serlib import cli, corpora
 
@@ -63,7 +63,8 @@ def test_the_terminal_commands_exist_with_their_options():
             assert re.search(rf"(?<!\S){option}\b", text), f"{name} {option}"
 
 
-def test_the_five_lines_run(workplace):
+def test_the_five_lines_run(made, workplace):
+    put_at_hand(made, workplace)
     code = blocks("python")[0]
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     assert "'protocol': 'speakers'" in done.stdout
@@ -71,7 +72,8 @@ def test_the_five_lines_run(workplace):
 
 
 @pytest.mark.slow
-def test_the_lines_for_a_cluster_run(workplace, cluster):
+def test_the_lines_for_a_cluster_run(made, workplace, cluster):
+    put_at_hand(made, workplace)
     five, lines = blocks("python")
     table = '\ntable = index.load("emodb")\n'
     code = five.splitlines()[0] + table + lines.replace("scheduler:8786", cluster.scheduler.address)

@@ -6,13 +6,16 @@ import contextlib
 import psutil
 import pytest
 import visitors
+from conftest import put_at_hand
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.websocket import WebSocketClosedError, websocket_connect
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    with visitors.served(tmp_path_factory.mktemp("app"), max_visitors=2) as (server, address):
+def served(made, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("app")
+    put_at_hand(made, folder)
+    with visitors.served(folder, max_visitors=2) as (server, address):
         yield server, address
 
 
