@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 TOOLS := build/tools
+OLDEST := build/oldest
 
 .PHONY: tutorial book test lint lab app figures bench faults results models browser pip-audit licences oldest clean
 
@@ -59,13 +60,16 @@ $(TOOLS)/installed:  # what looks at the environment is kept out of it
 	$(TOOLS)/bin/python -m pip install --quiet pip-audit pip-licenses uv
 	touch $(TOOLS)/installed
 
-oldest: $(TOOLS)/installed  ## the whole test suite, with the oldest versions of the libraries that pyproject.toml allows
-	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) build/oldest
-	$(TOOLS)/bin/uv pip compile --quiet --python build/oldest/bin/python --resolution lowest-direct --extra dev \
-	    -o build/oldest/versions.txt pyproject.toml
-	$(TOOLS)/bin/uv pip install --quiet --python build/oldest/bin/python -r build/oldest/versions.txt
-	$(TOOLS)/bin/uv pip install --quiet --python build/oldest/bin/python --no-deps --no-build-isolation -e .
-	build/oldest/bin/python -m pytest -n 2 --dist loadfile -W default  # what old ones warn of is mended in newer ones
+oldest: $(OLDEST)/installed  ## the tests, with the oldest versions of the libraries that pyproject.toml allows
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile -W default  # what old ones warn of is mended in newer ones
+
+$(OLDEST)/installed: pyproject.toml $(TOOLS)/installed
+	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) $(OLDEST)
+	$(TOOLS)/bin/uv pip compile --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --extra dev \
+	    -o $(OLDEST)/versions.txt pyproject.toml
+	$(TOOLS)/bin/uv pip install --quiet --python $(OLDEST)/bin/python -r $(OLDEST)/versions.txt
+	$(TOOLS)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --no-build-isolation -e .
+	touch $(OLDEST)/installed
 
 faults: $(INSTALLED)  ## kill every step of the work fifty times, and look at what is left; a stopped run goes on
 	$(BIN)/python benchmarks/faults.py

@@ -400,14 +400,14 @@ def invert(mfcc, *, features):
     Returns
     -------
     ndarray of float32, shape (n_samples,)
-        The same each time: the first phases are drawn with a fixed seed.
+        The same each time: all phases begin at zero.
     """
     import librosa
 
     sizes = {"n_fft": features.n_fft, "hop_length": features.hop_length, "win_length": features.win_length}
     mel = librosa.feature.inverse.mfcc_to_mel(mfcc.astype(np.float32), n_mels=features.n_mels)
     spectrogram = librosa.feature.inverse.mel_to_stft(mel, sr=features.sr, n_fft=features.n_fft)
-    return librosa.griffinlim(spectrogram, random_state=settings.SEED, **sizes)
+    return librosa.griffinlim(spectrogram, init=None, **sizes)
 
 
 def standardise(X, speakers):

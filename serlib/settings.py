@@ -290,7 +290,8 @@ def parallel(**how):
     """Return a `joblib.Parallel`, and keep joblib from warning of processes that it starts anew: none of them is lost.
 
     It ends a process that TensorFlow has made large, and starts another. Where warnings are errors, the warning would
-    end the thread that it is given in, and everybody would wait for that thread for ever.
+    end the thread that it is given in, and everybody would wait for that thread for ever. Nor shall numba warn of what
+    two threads compile at once: the second time has no effect.
 
     Parameters
     ----------
@@ -300,6 +301,7 @@ def parallel(**how):
     import joblib  # needless where one recording is predicted
 
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+    warnings.filterwarnings("ignore", "Compilation requested for previously compiled argument types")
     return joblib.Parallel(**how)
 
 
