@@ -23,7 +23,9 @@ MAX_CHANNELS = 8
 MAX_PEAK = 2.0**31  # whole numbers of 32 bits that somebody wrote as floats; what is far louder overflows in MFCCs
 BLOCK = 1 << 18  # frames decoded at once, before they are mixed down
 # A length that its writer did not know and left: libsndfile's, SoX's and ffmpeg's way of saying "to the end".
-UNSAID_BYTES = (0, 0x7FFFF000, 0xFFFFFFFF)
+# All are larger than any file that is read.
+UNSAID_BYTES = 0x7FFFF000
+UNSAID_FRAMES = 2**62  # the same of FLAC, as libsndfile says it
 HEADER_BYTES = 44  # some writers count them in
 DECLARED = re.compile(
     r"^\s*(?:data|SSND|BODY|Data Size)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE
@@ -119,6 +121,8 @@ def _judged(head, log):
     """Return a header, or the problem that shows in it, or in what libsndfile says of the file."""
     if head.sample_rate_hz < 1 or head.n_frames < 1:
         return Problem("no-samples", "has a header but no samples", "speech")
+    if head.n_frames >= UNSAID_FRAMES:
+        return Problem("unreadable", "does not say how long it is", "a header that does", "export it again")
     if head.duration_s > MAX_DURATION_S:
         return Problem("too-long", f"lasts {head.duration_s:.0f} s", _one_utterance(), "cut it into utterances")
     if not RATES_HZ[0] <= head.sample_rate_hz <= RATES_HZ[1]:
@@ -127,7 +131,7 @@ def _judged(head, log):
     if head.channels > MAX_CHANNELS:
         return Problem("format", f"has {head.channels:,} channels", f"at most {MAX_CHANNELS}", "choose some of them")
     for declared, found in [map(int, sizes) for sizes in DECLARED.findall(log)]:
-        if declared not in UNSAID_BYTES and declared - found > HEADER_BYTES:
+        if 0 < declared < UNSAID_BYTES and declared - found > HEADER_BYTES:
             width = found // head.n_frames or found / head.n_frames  # bytes of a frame, less than one where compressed
             return _cut_off(head.n_frames, int(declared // width))
     return head

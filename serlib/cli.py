@@ -32,7 +32,9 @@ Table = Annotated[Path | None, typer.Option("-p", "--csv", help="An index table,
 Data = Annotated[Path | None, typer.Option("--data", help="The folder that the table's paths are relative to.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="Features, model and training, under one name.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="By default the recipe's; few for synthetic speech.")]
-Seed = Annotated[int, typer.Option("--seed", help="Draws weights and batches, and folds where there are any.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Draws weights and batches, and folds where there are any.")
+]
 Verify = Annotated[bool, typer.Option("--verify", help="Read every file, even if it seems not to have changed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
@@ -82,7 +84,7 @@ def _print_rows(header, rows, is_number, title=""):
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    printed = RichTable(title=title, title_justify="left", title_style="bold")
+    printed = RichTable(title=_in_lines(title), title_justify="left", title_style="bold")
     for name, right in zip(header, is_number, strict=True):
         printed.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:

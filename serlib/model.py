@@ -26,6 +26,7 @@ from . import __version__, audio, features, labels, settings
 from .settings import SEED, Recipe, replacing, replacing_together
 
 BUNDLE_FORMAT = 2
+PARTS = ("MODEL_CARD.md", "bundle.json", "history.csv", "model.keras", "model.onnx")
 MAX_BYTES = 64 << 20  # of a network's file; the largest that a recipe allows is smaller, that of `paper` has 0.3 MB
 KERAS_WEIGHTS = "model.weights.h5"  # in model.keras, which is a zip archive
 KEPT_EVERY, PARTIAL_FILE = 25, "state.npz"  # epochs; of a training that may be interrupted
@@ -504,9 +505,13 @@ def save(folder, network, history, bundle):
 
 
 def refuse_place(folder):
-    """Raise ValueError if a folder is there and is not a bundle: what it holds would be lost."""
-    if Path(folder).exists() and not (Path(folder) / "bundle.json").is_file():
+    """Raise ValueError if a folder is there and is not a bundle, or holds more: what it holds would be lost."""
+    folder = Path(folder)
+    if folder.exists() and not (folder / "bundle.json").is_file():
         raise ValueError(f"{folder} exists and is not a bundle; nothing was written. Name another place with -o")
+    if others := sorted(file.name for file in folder.glob("*") if file.name not in PARTS and file.name[0] != "."):
+        holds = f"{folder} holds {settings.printable(others[0])!r}, which is no part of a bundle"
+        raise ValueError(f"{holds}; nothing was written. Name another place with -o")
 
 
 def _export_onnx(network, file):
@@ -650,9 +655,19 @@ def _refuse_unlike(bundle):
             if not isinstance(entries, dict) or not isinstance(entries.get(entry), wanted):
                 raise ValueError(f"{name!r} is {said[name]!r:.40}")
     interval, recalls = honest["uar_ci95"] or [0, 0], honest["per_emotion"].values()
-    numbers = [*interval, *(recall for recall in recalls if recall is not None), *said["golden"]["probabilities"]]
-    if len(interval) != 2 or not all(isinstance(number, NUMBER) for number in numbers):
-        raise ValueError("it has something else among its scores and probabilities than numbers")
+    scores = [
+        score[name] for score, names in ((said["score"], ("uar", "accuracy")), (honest, ("uar",))) for name in names
+    ]
+    numbers = [
+        *scores,
+        *interval,
+        *(recall for recall in recalls if recall is not None),
+        *said["golden"]["probabilities"],
+    ]
+    if len(interval) != 2 or not all(
+        type(number) in NUMBER and not number > 1 and not number < 0 for number in numbers
+    ):
+        raise ValueError("it has something else among its scores and probabilities than numbers from 0 to 1")
     if not all(isinstance(speaker, str) for speaker in bundle.speakers):
         raise ValueError("its speakers are not names")
     if labels.ordered(bundle.emotions) != bundle.emotions or len(bundle.emotions) < 2:

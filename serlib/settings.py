@@ -24,6 +24,10 @@ MAX_CHARACTERS = 1 << 26  # of a table or a declaration; the index table of 50,0
 # What a terminal would obey, or a reader not see: control characters, marks of direction, halves of characters.
 UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 PROFILES = ("tiny", "full")
+TOGETHER = {
+    "bundle.json": ("MODEL_CARD.md",)
+}  # what is written together without having the beginning of its name alike
+MAX_NUMBERS_PER_S = 500_000  # of spectra; two minutes of speech take half a gigabyte then
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
 BEGUN, COMMITTED = ".begun-", ".committed"  # in hidden names beside what is being written
 
@@ -144,8 +148,10 @@ class Recipe:
                 raise TypeError(f"its name is {fields['name']!r}")
             model = {**fields["model"], "filters": tuple(fields["model"]["filters"])}
             features = MfccFeatures(**fields["features"])
-            if features.n_fft > 32 * features.hop_length:  # two minutes of speech would fill the memory
-                raise ValueError(f"n_fft {features.n_fft} exceeds 32 x hop_length {features.hop_length}")
+            n_numbers = features.sr / features.hop_length * (features.n_fft / 2 + features.n_mels)
+            if n_numbers > MAX_NUMBERS_PER_S:
+                what = f"{n_numbers:,.0f} numbers a second, more than {MAX_NUMBERS_PER_S:,}"
+                raise ValueError(f"its n_fft, n_mels and hop_length make {what}")
             return cls(
                 name=fields["name"],
                 features=features,
@@ -408,6 +414,11 @@ def replacing_together(path, *others):
     path = Path(os.path.abspath(path))
     with hidden(path, is_folder=True) as making:
         yield [making / Path(each).name for each in (path, *others)]
+        for new in making.iterdir():
+            if not new.is_dir() and path.with_name(new.name).is_dir():
+                raise IsADirectoryError(
+                    f"{path.with_name(new.name)} is a folder; expected a file, or nothing. Name another"
+                )
         with settled(path):
             making.rename(_committed(path))
             _move_out(path)
@@ -447,9 +458,14 @@ def _committed(path):
 def _move_out(path):
     """Move what is committed into place; a folder that is there is moved aside first, since none can be replaced."""
     committed = _committed(path)
-    if not committed.is_dir():
+    if not committed.is_dir() or committed.is_symlink():
         return
+    together = (path.name, *TOGETHER.get(path.name, ()))
     for new in sorted(committed.iterdir()):
+        if new.name not in together and (new.is_dir() or not new.name.startswith(f"{path.name.split('.')[0]}.")):
+            raise ValueError(
+                f"{committed} holds {printable(new.name)!r}, which is none of {path.name}'s files; delete it"
+            )
         old = path.with_name(new.name)
         if old.is_dir():
             aside = Path(tempfile.mkdtemp(prefix=f".{path.name}{BEGUN}", dir=path.parent))

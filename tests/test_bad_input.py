@@ -78,6 +78,14 @@ def scratched(content):
     return content[:middle] + bytes(200) + content[middle + 200 :]
 
 
+def endless_flac():
+    """Return a FLAC file whose writer left open how many samples it has, as the format allows."""
+    content = bytearray(encoded(format="FLAC"))
+    content[21] &= 0xF0  # the last 36 bits of eight bytes from 18 on
+    content[22:26] = bytes(4)
+    return bytes(content)
+
+
 RATE, CHANNELS, DATA_BYTES = 24, 22, 40  # where they stand in the header of a plain WAV file
 FLAC, OGG, MP3, AIFF = ({"format": container} for container in ("FLAC", "OGG", "MP3", "AIFF"))
 STEREO = np.stack([NOISE, NOISE], axis=1)
@@ -109,6 +117,7 @@ BAD = {
     "9 channels": (encoded(np.stack([NOISE] * 9, axis=1)), "has 9 channels; expected at most 8. Choose some of them"),
     "32 channels": (encoded(np.stack([NOISE] * 32, axis=1)), "has 32 channels; expected at most 8"),
     "1000 channels": (patched(CHANNELS, "<H", 1000), "has 1,000 channels; expected at most 8"),
+    "endless FLAC": (endless_flac(), "does not say how long it is; expected a header that does. Export it again"),
     "an hour": (encoded(np.zeros(3600 * 4000, np.int16), 4000), "lasts 3600 s; expected one utterance, at most 120 s"),
     "a millionth of a Hertz": (patched(RATE, "<I", 1), "lasts 8000 s; expected one utterance, at most 120 s"),
 }
@@ -150,6 +159,7 @@ GOOD = {
     "120 s": encoded(np.zeros(120 * 4000, np.int16), 4000),
     "written as a stream": patched(DATA_BYTES, "<I", 0xFFFFFFFF),
     "written as a stream by SoX": patched(DATA_BYTES, "<I", 0x7FFFF000),
+    "written as a stream of 2 GB": patched(DATA_BYTES, "<I", 0x80000000),
     "header counted, too": patched(DATA_BYTES, "<I", 16044),
     "junk after it": encoded() + b"junk" * 99,
     "whole numbers as floats": encoded(NOISE * 2**31, subtype="FLOAT"),
@@ -556,6 +566,64 @@ def test_what_stands_beside_a_table_is_checked_too(table, terminal, workplace, b
     assert re.search(what, lines[0])
 
 
+@pytest.mark.parametrize(
+    ("words", "there", "message"),
+    [
+        (
+            ("index", "-d", "corpus", "-n", "emodb", "-o", "b.csv"),
+            "b.csv/thesis.txt",
+            "b.csv is a folder; expected a file, or nothing",
+        ),
+        (
+            ("index", "-d", "corpus", "-n", "emodb", "-o", "b.csv"),
+            "b.json/thesis.txt",
+            "b.json is a folder; expected a file",
+        ),
+        (
+            ("index", "-d", "corpus", "-n", "emodb", "-o", "utterances.csv"),
+            "utterances.csv",
+            "utterances.csv would declare a corpus",
+        ),
+        (
+            ("train", "-p", "a.csv", "--epochs", "1", "-o", "b"),
+            "b/bundle.json",
+            "b holds 'thesis.txt', which is no part",
+        ),
+        (("train", "-p", "a.csv", "-o", "b"), "b.txt", "--seed"),
+        (
+            ("evaluate", "-p", "a.csv"),
+            ".a.csv.committed/thesis.txt",
+            "holds 'thesis.txt', which is none of a.csv's files",
+        ),
+        (
+            ("predict", "a.wav", "-m", "b"),
+            ".b.committed/c/thesis.txt",
+            "holds 'c', which is none of b's files; delete it",
+        ),
+    ],
+)
+def test_what_is_somebody_elses_stays(table, terminal, workplace, words, there, message):
+    for kept in (there, "b/thesis.txt" if there.startswith("b/") else "thesis.txt", "c/thesis.txt"):
+        (workplace / kept).parent.mkdir(parents=True, exist_ok=True)
+        (workplace / kept).write_text("{}")
+    before = {file: file.read_bytes() for file in workplace.rglob("*") if file.is_file() and file.suffix != ".sqlite"}
+    code, out, (line,) = terminal(*words, *(["--seed", "-1"] if there == "b.txt" else []))
+    assert (code, out) == (2, "")
+    assert message in line
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_a_passport_s_title_is_not_obeyed(tmp_path, wavs, terminal):
+    folder = wavs("anna_angry.wav")
+    names = 'pattern = "(?P<speaker>anna)_(?P<emotion>angry)"'
+    said = f'title = "evil \\u001b[2J title"\n[names]\n{names}\n[emotions]\nangry = "anger"\n'
+    (folder / "passport.toml").write_text(said)
+    code, out, _ = terminal("index", "-d", folder, "-o", "x.csv")
+    assert code == 0
+    assert "evil" in out
+    assert not OBEYED.search(out)
+
+
 def test_a_table_too_large_to_be_one_is_not_read_whole(table, workplace, monkeypatch):
     monkeypatch.setattr(settings, "MAX_CHARACTERS", 999)
     with pytest.raises(ValueError, match="a.csv has more than 999 characters, too many for a table"):
@@ -768,7 +836,11 @@ def test_a_contract_that_is_none_is_one_line(bundle, terminal, tmp_path, content
         ({"recipe__features__sr": True}, "sr is True"),
         ({"recipe__features__n_fft": 1 << 30}, "n_fft is 1073741824"),
         ({"recipe__features__n_fft": "512"}, "n_fft is '512'"),
-        ({"recipe__features__hop_length": 1}, "n_fft 512 exceeds 32 x hop_length 1"),
+        ({"recipe__features__hop_length": 1}, "make 8,467,200 numbers a second, more than 500,000"),
+        ({"recipe__features__n_mels": 512, "recipe__features__hop_length": 16}, "numbers a second, more than 500,000"),
+        ({"score__uar": 10**400}, "it has something else among its scores"),
+        ({"score__accuracy": True}, "it has something else among its scores"),
+        ({"golden__probabilities": [10**400] * 7}, "something else among its scores"),
         ({"recipe__features__hop_length": 300}, "fails its self-test"),
         ({"recipe__features__amin": 0}, "amin is 0"),
         ({"recipe__features__amin": float("nan")}, "amin is nan"),

@@ -429,6 +429,7 @@ MISTAKES = {
         "speaker s2: 'sex' is unknown; expected gender, age, race",
     ),
     "text for an age": ("age = 30", 'age = "30"', "speaker s1: age is '30'; expected a whole number"),
+    "an age beyond all": ("age = 30", f"age = {10**30}", f"speaker s1: age is {10**30}; expected years, at most 150"),
     "truth for an age": ("age = 30", "age = true", "speaker s1: age is True; expected a whole number"),
     "a word for a speaker": (
         '{ gender = "male" }',
@@ -635,13 +636,14 @@ SLIPS = {
     "a bad age": (
         "female,30,hello",
         "female,about 30,hello",
-        "age is 'about 30'; expected years as a whole number, or nothing",
+        "age is 'about 30'; expected years as a whole number up to 150, or nothing",
     ),
     "a broken age": (
         "female,30,hello",
         "female,30.5,hello",
-        "age is '30.5'; expected years as a whole number, or nothing",
+        "age is '30.5'; expected years as a whole number up to 150, or nothing",
     ),
+    "an age beyond all": ("female,30,hello", f"female,{10**30},hello", f"age is '{10**30}'"),
     "no speaker": ("Cem", " ", "speaker is empty; expected who speaks, or no split can keep speakers apart"),
     "an absolute path": ("day 1/b.wav", "/day 1/b.wav", "path is '/day 1/b.wav'; expected that of a sound file below"),
     "a path that leads out": (

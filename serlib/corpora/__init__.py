@@ -277,6 +277,7 @@ KEYS = {
 }
 # What each entry of a table that is written as [[...]] must have.
 NEEDED = {"defects": ("utterances", "flag", "policy"), "others": ("pattern", "kind", "what"), "listeners": ()}
+MAX_AGE = 150
 SPEAKER_KEYS = {"gender": str, "age": int, "race": str, "ethnicity": str, "n_utterances": int}
 FREE_TABLES = ("emotions", "speakers", "labels")  # whose keys are the corpus's own
 IN_WORDS = {
@@ -407,6 +408,8 @@ class _Reader:
                     self.complain(f"speaker {name}: {key!r} is unknown; expected {', '.join(SPEAKER_KEYS)}", *where)
                 if not _is(value, SPEAKER_KEYS[key]):
                     self.complain(f"{found}; expected {IN_WORDS[SPEAKER_KEYS[key]]}", *where)
+                if key == "age" and not 0 <= value <= MAX_AGE:
+                    self.complain(f"{found}; expected years, at most {MAX_AGE}", *where)
                 if key == "gender" and value not in ("", *labels.GENDERS):
                     self.complain(f"{found}; expected 'female', 'male' or none", *where)
         for nth, defect in enumerate(self.declared.get("defects", ())):
@@ -576,8 +579,8 @@ def _speaker_of(row, where):
     gender, age = row.get("gender") or "", row.get("age") or ""
     if gender not in ("", *labels.GENDERS):
         raise ValueError(f"{where}: gender is {gender!r}; expected 'female', 'male' or nothing")
-    if age and not age.isdecimal():
-        raise ValueError(f"{where}: age is {age!r}; expected years as a whole number, or nothing")
+    if age and not (age.isdecimal() and len(age) < 10 and int(age) <= MAX_AGE):
+        raise ValueError(f"{where}: age is {age!r:.40}; expected years as a whole number up to {MAX_AGE}, or nothing")
     return Speaker(gender, int(age) if age else None)
 
 
