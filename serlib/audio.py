@@ -72,9 +72,20 @@ def files(folder):
     -------
     list of Path
         Sorted; without hidden files and those that macOS adds to archives.
+
+    Raises
+    ------
+    PermissionError
+        If a folder below may not be looked into: what it holds would be left out in silence.
     """
+
+    def refuse(error):
+        if isinstance(error, PermissionError):
+            said = f"{printable(error.filename)} cannot be looked into ({error.strerror}); expected a folder to be read"
+            raise PermissionError(f"{said}. Let yourself read it, or move it away") from None
+
     found = []
-    for here, folders, names in os.walk(folder):
+    for here, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if name != "__MACOSX"]
         named = [name for name in (*folders, *names) if name.lower().endswith(SUFFIXES) and name[0] != "."]
         found += [os.path.join(here, name) for name in named]

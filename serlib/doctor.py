@@ -238,6 +238,7 @@ def _finding(kind, path, found, expected, next=None):
 
 def _look(root):
     """List the sound files, and find those that macOS left."""
+    audio.files(root)  # refuses a folder that may not be looked into; what follows would pass over it
     sound, findings = [], []
     for file in sorted(root.rglob("*")):
         path = file.relative_to(root).as_posix()

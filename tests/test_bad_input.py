@@ -613,6 +613,36 @@ def test_what_is_somebody_elses_stays(table, terminal, workplace, words, there, 
     assert {file: file.read_bytes() for file in before} == before
 
 
+def test_a_folder_that_may_not_be_read_is_named_and_not_left_out(table, terminal, workplace, monkeypatch):
+    scan = os.scandir
+
+    def refusing(folder):  # which root is not
+        if os.fspath(folder).endswith("shut"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scan(folder)
+
+    (workplace / "corpus" / "shut").mkdir()
+    monkeypatch.setattr(os, "scandir", refusing)
+    for words in (
+        ("predict", "corpus", "-m", "emodb-paper"),
+        ("index", "-d", "corpus", "-n", "emodb"),
+        ("doctor", "-d", "corpus", "-n", "emodb"),
+    ):
+        code, out, (*_, line) = terminal(*words)
+        assert (code, out) == (2, "")
+        assert "corpus/shut cannot be looked into (Permission denied); expected a folder to be read" in line
+
+
+@pytest.mark.parametrize("stem", ["{speaker:>1500000000}", "{speaker.__class__}", "{speaker!r:>9}", "{speaker[0]}"])
+def test_what_a_passport_makes_of_a_name_is_bounded(wavs, terminal, stem):
+    folder = wavs("anna_angry.wav")
+    names = f'pattern = "(?P<speaker>anna)_(?P<emotion>angry)"\nstem = "{stem}"'
+    (folder / "passport.toml").write_text(f'[names]\n{names}\n[emotions]\nangry = "anger"\n')
+    code, out, (line,) = terminal("index", "-d", folder, "-o", "x.csv")
+    assert (code, out) == (2, "")
+    assert "more than names stands in its braces); expected groups of the pattern in braces" in line
+
+
 def test_a_passport_s_title_is_not_obeyed(tmp_path, wavs, terminal):
     folder = wavs("anna_angry.wav")
     names = 'pattern = "(?P<speaker>anna)_(?P<emotion>angry)"'

@@ -15,6 +15,7 @@ import gzip
 import io
 import os
 import re
+import string
 import tomllib
 from collections import Counter
 from dataclasses import dataclass, field
@@ -374,9 +375,17 @@ class _Reader:
         needed |= {"sentence"} if names.get("lower_case_sentence") else set()
         if missing := sorted(needed - groups):
             self.complain(f"the pattern has no group (?P<{missing[0]}>...)", "names", "pattern")
+        known = groups | {"speaker", "intensity", ""}
         for key in ("stem", "sentence"):
             try:
-                names.get(key, "").format(**dict.fromkeys(groups | {"speaker", "intensity"}, ""))
+                fields = list(string.Formatter().parse(names.get(key, "")))
+                if unknown := [
+                    name for _, field, *_ in fields if (name := re.match(r"\w*", field or "")[0]) not in known
+                ]:
+                    raise KeyError(*unknown)
+                if any(spec or how or not (field or "x").isidentifier() for _, field, spec, how in fields):
+                    raise ValueError("more than names stands in its braces")
+                names.get(key, "").format(**dict.fromkeys(known, ""))
             except KeyError as error:
                 unknown = f"{{{error.args[0]}}}, which is no group of the pattern"
                 self.complain(f"{key} names {unknown}", "names", key)
