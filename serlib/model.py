@@ -204,8 +204,10 @@ class _Partial:
     def store(self, rows):
         state = {f"variable_{number}": np.asarray(variable) for number, variable in enumerate(self._variables())}
         state |= {"key": self.key, "rng": json.dumps(self.rng.bit_generator.state), "rows": np.array(rows)}
+        content = io.BytesIO()  # written at once: an archive that cannot be ended complains of it once more
+        np.savez(content, **state)
         with contextlib.suppress(FileNotFoundError), replacing(self.file) as temporary:
-            np.savez(temporary, **state)  # another training of this bundle may just have taken the folder away
+            temporary.write_bytes(content.getvalue())  # another training may just have taken the folder away
 
     def restore(self, n_epochs):
         """Go back to where the training was, if it is kept, and return the rows of its history."""
