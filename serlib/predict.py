@@ -1,16 +1,23 @@
 """Bundle + recordings -> emotions with probabilities, without TensorFlow."""
 
+import collections
 import functools
 import itertools
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from . import audio, model
 from . import features as mfccs
 
 UNFAMILIAR = "unfamiliar"
+# What a network of ours is made of; none of these repeats or branches.
+OPERATORS = ("Add", "Conv", "MatMul", "MaxPool", "Relu", "Reshape", "Softmax", "Squeeze", "Transpose", "Unsqueeze")
+MAX_BYTES = 1 << 29  # that networks may take while they run
+N_AT_ONCE = 64  # vectors
 
 
 class Predictor:
@@ -36,11 +43,10 @@ class Predictor:
         self.contract = model.read_contract(bundle)
         n_mfcc = self.contract.recipe.features.n_mfcc
         self._familiar = model.Familiar.from_dict(self.contract.familiar, n_mfcc=n_mfcc)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
         network = model.read_part(bundle, "model.onnx")
         try:
-            self._session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+            _refuse_strange_layers(network)
+            self._session = onnxruntime.InferenceSession(network, _options(), providers=["CPUExecutionProvider"])
             (self._input,) = self._session.get_inputs()
             said = self.probabilities(np.zeros((2, n_mfcc), np.float32))
             if said.shape != (2, len(self.contract.emotions)):
@@ -63,7 +69,8 @@ class Predictor:
         -------
         ndarray of float32, shape (n_utterances, n_emotions)
         """
-        return self._session.run(None, {self._input.name: X[..., None]})[0]
+        batches = [X[start : start + N_AT_ONCE, :, None] for start in range(0, len(X) or 1, N_AT_ONCE)]
+        return np.concatenate([self._session.run(None, {self._input.name: batch})[0] for batch in batches])
 
     def hear(self, source):
         """Say what a recording sounds like.
@@ -128,6 +135,49 @@ class Predictor:
             found = [*found, *([f"{strange} expected); do not rely on its answer"] if distance > most else [])]
             answers.append({"emotion": emotions[p.argmax()], "probabilities": probabilities, "warnings": found})
         return answers
+
+
+@functools.cache
+def _options():
+    """Return how networks are run: in one thread, in silence, and all together in no more than `MAX_BYTES`."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what is wrong is raised, too
+    kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    memory = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, onnxruntime.OrtMemType.DEFAULT)
+    as_asked = {"arena_extend_strategy": 1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
+    onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg({"max_mem": MAX_BYTES, **as_asked}))
+    options.add_session_config_entry("session.use_env_allocators", "1")
+    return options
+
+
+def _refuse_strange_layers(network):
+    """Raise if an ONNX file, which may be a stranger's, holds anything but the layers of a network of ours.
+
+    It is read by the numbers of its fields, as ``onnx.proto`` gives them: importing `onnx` takes half a second.
+    """
+    parsed = _fields(network)
+    strange = ["functions"] if parsed[25] else []
+    for graph in map(_fields, parsed[7]):
+        strange += ["sparse weights"] if graph[15] else []
+        strange += ["weights in another file" for weights in map(_fields, graph[5]) if weights[13]]
+        for node in map(_fields, graph[1]):
+            strange += [name.decode() for name in node[4] or [b""] if name.decode() not in OPERATORS]
+            strange += [f"{name.decode()} of {domain.decode()}" for domain in filter(None, node[7]) for name in node[4]]
+            strange += ["a graph in a layer" for attribute in map(_fields, node[5]) if attribute[6] or attribute[11]]
+    if strange:
+        raise ValueError(f"it has {strange[0]!r:.40}; expected layers of {', '.join(OPERATORS)}")
+
+
+def _fields(message):
+    """Return {number: contents} of a Protocol Buffers message; numbers among them are left out."""
+    known = Empty()
+    known.ParseFromString(message)
+    fields = collections.defaultdict(list)
+    for field in UnknownFieldSet(known):
+        if isinstance(field.data, bytes):
+            fields[field.field_number].append(field.data)
+    return fields
 
 
 def _vector(source, features):

@@ -8,6 +8,7 @@ import json
 import os
 import pickle
 import re
+import resource
 import shutil
 import stat
 import struct
@@ -20,13 +21,14 @@ import hypothesis
 import keras
 import numpy as np
 import onnx
+import onnxruntime
 import pandas as pd
 import pytest
 import soundfile
 from conftest import REAL
 from hypothesis import strategies as st
 
-from serlib import audio, cli, corpora, download, evaluate, features, index, interchange, model, settings
+from serlib import audio, cli, corpora, download, evaluate, features, index, interchange, model, predict, settings
 from serlib.settings import RECIPES
 
 PAPER = RECIPES["paper"].features
@@ -891,7 +893,8 @@ def test_a_contract_with_a_strange_field_is_one_line(bundle, terminal, tmp_path,
 
 def onnx_bytes(nodes, inputs, outputs, **graph):
     made = onnx.helper.make_graph(nodes, "g", inputs, outputs, **graph)
-    return onnx.helper.make_model(made, opset_imports=[onnx.helper.make_opsetid("", 13)]).SerializeToString()
+    opsets = [onnx.helper.make_opsetid("", 13)]
+    return onnx.helper.make_model(made, opset_imports=opsets, ir_version=8).SerializeToString()  # as those of ours
 
 
 def floats(name, *shape):
@@ -905,27 +908,104 @@ def identity(*, n_inputs=1, op="Identity", **graph):
 
 
 def outside():
-    """Return a network that reads a number from a file of the system."""
+    """Return a network that reads a number from another file."""
     weight = onnx.TensorProto(name="w", data_type=onnx.TensorProto.FLOAT, dims=[1], data_location=1)
-    weight.external_data.add(key="location", value="/etc/passwd")
+    weight.external_data.add(key="location", value="a.wav")
     return identity(op="Add", initializer=[weight])
 
 
+def endless():
+    """Return a network that repeats nothing for ever."""
+    make = onnx.helper.make_node
+    go_on = onnx.helper.make_tensor_value_info("go_on", onnx.TensorProto.BOOL, [])
+    turn = onnx.helper.make_tensor_value_info("turn", onnx.TensorProto.INT64, [])
+    said = onnx.helper.make_tensor_value_info("said", onnx.TensorProto.BOOL, [])
+    body = onnx.helper.make_graph([make("Identity", ["go_on"], ["said"])], "body", [turn, go_on], [said])
+    nodes = [make("Loop", ["", "yes"], [], body=body), make("Identity", ["x"], ["y"])]
+    yes = onnx.numpy_helper.from_array(np.array(True), "yes")
+    return onnx_bytes(nodes, [floats("x", None, 50, 1)], [floats("y")], initializer=[yes])
+
+
+def sum_of(*shapes):
+    """Return a network that adds weights of these shapes."""
+    weights = [onnx.numpy_helper.from_array(np.ones(shape, np.float32), f"w{k}") for k, shape in enumerate(shapes)]
+    nodes = [onnx.helper.make_node("Add", [weight.name for weight in weights], ["y"])]
+    return onnx_bytes(nodes, [floats("x", None, 50, 1)], [floats("y")], initializer=weights)
+
+
+def padded():
+    """Return a network that pads each vector with a thousand million zeros."""
+    weight = onnx.numpy_helper.from_array(np.ones((1, 50, 1), np.float32), "w")
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], pads=[500_000_000] * 2)
+    return onnx_bytes([node], [floats("x", None, 50, 1)], [floats("y")], initializer=[weight])
+
+
+def sparse():
+    """Return a network with a single number in a matrix of 4 GB."""
+    value, place = np.ones(1, np.float32), np.zeros(1, np.int64)
+    values = onnx.numpy_helper.from_array(value, "w"), onnx.numpy_helper.from_array(place)
+    weight = onnx.helper.make_sparse_tensor(*values, [1 << 15, 1 << 15])
+    node = onnx.helper.make_node("Add", ["x", "w"], ["y"])
+    return onnx_bytes([node], [floats("x", None, 50, 1)], [floats("y")], sparse_initializer=[weight])
+
+
+def with_functions(network):
+    """Return a network that says itself what a layer of ours does."""
+    made = onnx.ModelProto.FromString(network)
+    nodes, opsets = [onnx.helper.make_node("Loop", [], [])], [onnx.helper.make_opsetid("", 15)]
+    made.functions.append(onnx.helper.make_function("", "Relu", ["x"], ["y"], nodes, opsets))
+    return made.SerializeToString()
+
+
+def of_another_domain(network):
+    made = onnx.ModelProto.FromString(network)
+    made.graph.node[-1].domain = "com.microsoft"
+    return made.SerializeToString()
+
+
+def branching(network):
+    made = onnx.ModelProto.FromString(network)
+    made.graph.node[-1].attribute.add(name="then_branch", type=onnx.AttributeProto.GRAPH).g.name = "more"
+    return made.SerializeToString()
+
+
+# A network, and why it is refused.
 NETWORKS = {
-    "nothing": lambda network: b"",
-    "cut off": lambda network: cut(network),
-    "a sound": lambda network: GOOD["plain"],
-    "other answers": lambda network: identity(),
-    "two inputs": lambda network: identity(n_inputs=2, op="Add"),
-    "unknown layer": lambda network: identity(op="System"),
-    "a file of the system": lambda network: outside(),
+    "nothing": (lambda network: b"", "No graph was found in the protobuf"),
+    "cut off": (cut, "parsing"),
+    "a sound": (lambda network: GOOD["plain"], "parsing"),
+    "other answers": (lambda network: identity(op="Relu"), "of 2 vectors it says (2, 50, 1)"),
+    "two inputs": (lambda network: identity(n_inputs=2, op="Add"), "too many values to unpack"),
+    "4 GB of a sum": (lambda network: sum_of((1 << 15, 1), (1, 1 << 15)), "memory"),
+    "4 GB of zeros": (lambda network: padded(), "memory"),
+}
+STRANGE = {
+    "System": lambda network: identity(op="System"),
+    "Loop": lambda network: endless(),
+    "weights in another file": lambda network: outside(),
+    "sparse weights": lambda network: sparse(),
+    "functions": with_functions,
+    "Softmax of com.microsoft": of_another_domain,
+    "a graph in a layer": branching,
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_that_is_none_is_one_line_though_its_checksum_is_right(bundle, terminal, tmp_path, name):
-    replaced(bundle, NETWORKS[name]((bundle / "model.onnx").read_bytes()))
-    assert "model.onnx is no network of this recipe (" in refusal(terminal, bundle, tmp_path)
+    make, why = NETWORKS[name]
+    replaced(bundle, make((bundle / "model.onnx").read_bytes()))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    line = refusal(terminal, bundle, tmp_path)
+    assert "model.onnx is no network of this recipe (" in line
+    assert why in line
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < predict.MAX_BYTES >> 10
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_network_of_other_layers_is_not_tried(bundle, terminal, tmp_path, monkeypatch, name):
+    replaced(bundle, STRANGE[name]((bundle / "model.onnx").read_bytes()))
+    monkeypatch.setattr(onnxruntime, "InferenceSession", None)
+    assert f"model.onnx is no network of this recipe (it has {name!r}; expected" in refusal(terminal, bundle, tmp_path)
 
 
 @pytest.mark.parametrize(

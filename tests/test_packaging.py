@@ -78,15 +78,12 @@ def test_the_tests_have_every_extra():
 
 def test_every_dependency_is_imported_or_run():
     """What nothing uses is no dependency."""
-    run = {
-        "jupyterlab",
-        "tf2onnx",
-        "scikit-learn",
-    }  # opened by `make lab`; called by Keras's export; imported as sklearn
+    run = {"jupyterlab", "tf2onnx"}  # opened by `make lab`; called by Keras's export
+    called = {"scikit-learn": "sklearn", "protobuf": "google.protobuf"}
     files = [*(ROOT / "serlib").rglob("*.py"), *(ROOT / "notebooks").glob("*"), *(ROOT / "tests").glob("*.py")]
     text = "\n".join(file.read_text() for file in files if file.suffix in (".py", ".ipynb"))
     for requirement in PROJECT["dependencies"]:
-        module = name(requirement).replace("-", "_")
+        module = called.get(name(requirement), name(requirement))
         assert name(requirement) in run or re.search(rf"\b(import|from) {module}\b", text), requirement
 
 
