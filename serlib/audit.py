@@ -34,7 +34,11 @@ IN_WORDS = {
     "defective": "known to be defective",
     "unknown": "of no corpus, by their names",
 }
-WHY_UNCHECKED = {"recording": "no checksum of the file is known", "take": "nothing says what is spoken"}
+WHY_UNCHECKED = {
+    "speaker": "nothing says who speaks",
+    "recording": "no checksum of the file is known",
+    "take": "nothing says what is spoken",
+}
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Report:
         (utterances concerned), ``of`` (utterances in the part), ``shared`` (how many speakers, recordings, takes or
         utterances these are), ``among`` (how many there are in the part), ``examples``.
     unchecked : dict of str to int
-        Among how many utterances a ``recording`` or a ``take`` could not be looked for.
+        Among how many utterances a ``speaker``, a ``recording`` or a ``take`` could not be looked for.
     """
 
     parts: pd.DataFrame
@@ -155,8 +159,13 @@ def examine(rows):
     Raises
     ------
     ValueError
-        If a part has no other to be compared with.
+        If a part has no other to be compared with, or nothing is known of any utterance.
     """
+    known = rows[rows["corpus"] != ""]
+    if known.empty:
+        raise ValueError(
+            f"none of the {len(rows):,} utterances is of a corpus; expected names that say so. Mend the table"
+        )
     compared, findings = [], []
     for part, others in _comparisons(rows[["table", "part"]].drop_duplicates()):
         against = others[0] if len(others) == 1 else "the others"
@@ -178,7 +187,6 @@ def examine(rows):
             findings.append(pd.DataFrame([found]))
     found = pd.concat(findings, ignore_index=True)
     found = found[found["n"] > 0].sort_values("kind", key=lambda kinds: kinds.map(list(IN_WORDS).index), kind="stable")
-    known = rows[rows["corpus"] != ""]
     parts = [
         {
             "part": part,
@@ -299,19 +307,22 @@ def _table(file):
         raise FileNotFoundError(f"{file} is not a file; expected a table, JSON, or a list of paths. Check the path")
     text, kind = settings.read_text(file), Path(file.name.removesuffix(".gz")).suffix.lower()
     lines = [line.strip() for line in text.split("\n")]
+    is_csv, separator = kind in (".csv", ".tsv"), max(",;\t", key=lines[0].count)
+    if is_csv:
+        settings.header(file, text, separator)
     try:
-        if kind in (".csv", ".tsv"):
-            separator = max(",;\t", key=text.split("\n")[0].count)
+        if is_csv:
             table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
-        elif kind == ".json":
-            table = pd.DataFrame(_records(json.loads(text)), dtype=object)
-        elif kind in (".jsonl", ".ndjson"):
-            table = pd.DataFrame(_records(_json_lines(lines)), dtype=object)
+        elif kind in (".json", ".jsonl", ".ndjson"):
+            records = _records(json.loads(text) if kind == ".json" else _json_lines(lines))
         else:
-            table = pd.DataFrame({"path": list(filter(None, lines))}, dtype=object)
+            records = [{"path": line} for line in lines if line]
     except (ValueError, RecursionError) as error:
         why = " ".join(str(error).split())
         raise ValueError(f"{file} cannot be read as {kind[1:].upper()} ({why}); mend it, or save it as CSV") from None
+    if not is_csv:
+        settings.refuse_unfolding(file, len(set().union(*records)), len(records))
+        table = pd.DataFrame(records, dtype=object)
     if table.empty:
         raise ValueError(f"{file} lists nothing; expected a row for each utterance. Make it again")
     return table.fillna("")
@@ -330,14 +341,19 @@ def _json_lines(lines):
 def _records(document):
     """Return an object for each utterance of a JSON document: of a list, by key, or of a list for each part."""
     if isinstance(document, list):
-        records = [item if isinstance(item, dict) else {"path": item} for item in document]
-        return [{key: "" if value is None else str(value) for key, value in record.items()} for record in records]
+        records = (item if isinstance(item, dict) else {"path": item} for item in document)
+        return [{_text(key): _text(value) for key, value in record.items()} for record in records]
     if not isinstance(document, dict):
         return []
     records = []
     for key, value in document.items():
         if isinstance(value, list):
-            records += [{"part": key} | record for record in _records(value)]
+            records += [{"part": _text(key)} | record for record in _records(value)]
         else:
             records += _records([{"key": key} | (value if isinstance(value, dict) else {"value": value})])
     return records
+
+
+def _text(value):
+    r"""Return what stands in a JSON document as text; half of a character, which no table holds, as ``\\ud800``."""
+    return "" if value is None else str(value).encode("utf-8", "backslashreplace").decode()

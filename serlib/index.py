@@ -415,13 +415,14 @@ def _read(csv):
     if not csv.is_file():
         raise FileNotFoundError(f"{csv} does not exist; expected an index table. Make it with 'python -m serlib index'")
     text, again = settings.read_text(csv), f"make it again with 'python -m serlib index -n NAME -o {csv}'"
+    names = settings.header(csv, text)
+    if missing := [column for column in COLUMNS if column not in names]:
+        raise ValueError(f"{csv} lacks the columns {missing[:3]} ({len(missing)} in all); {again}")
     try:
         widths = sorted({len(row) for row in csv_rows(io.StringIO(text)) if row})
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    except (CsvError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (CsvError, pd.errors.ParserError) as error:
         raise ValueError(f"{csv} is not a CSV table ({error}); {again}") from None
-    if missing := [column for column in COLUMNS if column not in table]:
-        raise ValueError(f"{csv} lacks the columns {missing[:3]} ({len(missing)} in all); {again}")
     if table.empty:
         raise ValueError(f"{csv} has no rows; {again}")
     if len(widths) > 1:
@@ -434,6 +435,9 @@ def _read(csv):
         table = table.astype(NUMBERS)
     except (ValueError, TypeError, OverflowError) as error:
         raise ValueError(f"{csv} has text among its numbers ({error}); {again}") from None
+    least = pd.Series({"duration_s": 0, "sample_rate_hz": 1, "channels": 1})
+    if not ((table[least.index] >= least) & np.isfinite(table[least.index])).all(axis=None):
+        raise ValueError(f"{csv} has durations, rates or numbers of channels that no recording has; {again}")
     for column, allowed in (("emotion", labels.EMOTIONS), ("part", PARTS)):
         if unknown := sorted(set(table[column]).difference(allowed)):
             raise ValueError(f"{csv} has unknown values in {column!r}: {unknown[:3]}; expected {allowed}")

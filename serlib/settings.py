@@ -1,10 +1,12 @@
 """Frozen settings: the profile with its folders, and the named recipes (features, model, training)."""
 
 import contextlib
+import csv
 import dataclasses
 import errno
 import glob
 import gzip
+import io
 import json
 import os
 import re
@@ -20,7 +22,8 @@ from pathlib import Path
 import platformdirs
 
 SEED = 42
-MAX_CHARACTERS = 1 << 26  # of a table or a declaration; the index table of 50,000 utterances has 17 million
+# Of a table or a declaration; the index table of 50,000 utterances has 17 million characters, and 900,000 values.
+MAX_CHARACTERS, MAX_VALUES, MAX_COLUMNS = 1 << 26, 5_000_000, 10_000
 # What a terminal would obey, or a reader not see: control characters, marks of direction, halves of characters.
 UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 PROFILES = ("tiny", "full")
@@ -337,7 +340,8 @@ def read_text(file):
     Raises
     ------
     ValueError
-        If it is no such text, or has more than `MAX_CHARACTERS`, of which no more are read.
+        If it is no such text, or has more than `MAX_CHARACTERS`, of which no more are read, or as much to keep apart as
+        no table has.
     """
     opener = gzip.open if file.suffix == ".gz" else open
     try:
@@ -347,9 +351,47 @@ def read_text(file):
         raise ValueError(f"{file} is no text in UTF-8 ({error}); save it so") from None
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"{file} has more than {MAX_CHARACTERS:,} characters, too many for a table; name another file")
+    if (n_values := sum(map(text.count, "\n,;\t[{"))) > MAX_VALUES:
+        raise ValueError(f"{file} has {n_values:,} values or so; expected at most {MAX_VALUES:,}. Name another file")
     if "\0" in text:
         raise ValueError(f"{file} is no text (it holds characters of value zero); save it as one in UTF-8")
     return text
+
+
+def header(file, text, separator=","):
+    """Return the columns' names of a CSV table, before its rows are filled up to their number.
+
+    Parameters
+    ----------
+    file : Path
+        For messages.
+    text : str
+        As `read_text` returns it.
+    separator : str
+
+    Returns
+    -------
+    list of str
+        The first line's that is not empty; none if all are.
+
+    Raises
+    ------
+    ValueError
+        If it is no CSV, or would unfold to more than a table has.
+    """
+    try:
+        names = next(filter(None, csv.reader(io.StringIO(text), delimiter=separator)), [])
+    except csv.Error as error:
+        raise ValueError(f"{file} is not a CSV table ({error}); save it as CSV in UTF-8") from None
+    refuse_unfolding(file, len(names), text.count("\n"))
+    return names
+
+
+def refuse_unfolding(file, n_columns, n_rows):
+    """Raise ValueError if a table would have more columns, or more values in all, than tables have."""
+    if n_columns > MAX_COLUMNS or n_columns * n_rows > MAX_VALUES:
+        most = f"at most {MAX_COLUMNS:,} columns, and {MAX_VALUES:,} values in all"
+        raise ValueError(f"{file} has {n_rows:,} lines of {n_columns:,} columns; expected {most}. Name another file")
 
 
 def read_json(file):

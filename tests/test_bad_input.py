@@ -506,6 +506,10 @@ CELLS = [
     ("sample_rate_hz", "9" * 30, "has text among its numbers"),
     ("duration_s", "long", "has text among its numbers"),
     ("age", "1e400", "has text among its numbers"),
+    ("duration_s", "1e400", "has durations, rates or numbers of channels that no recording has"),
+    ("duration_s", "nan", "has durations, rates or numbers of channels that no recording has"),
+    ("sample_rate_hz", "-1", "has durations, rates or numbers of channels that no recording has"),
+    ("channels", "0", "has durations, rates or numbers of channels that no recording has"),
 ]
 
 
@@ -525,8 +529,8 @@ def recoded(encoding):
 
 # A whole table: what becomes of its text, and what is said of it.
 TEXTS = {
-    "nothing": (lambda text: b"", "a.csv is not a CSV table (No columns to parse from file)"),
-    "blank lines": (lambda text: b"\n\n", "a.csv is not a CSV table"),
+    "nothing": (lambda text: b"", "a.csv lacks the columns ['utterance', 'corpus', 'path'] (15 in all)"),
+    "blank lines": (lambda text: b"\n\n", "a.csv lacks the columns"),
     "no rows": (lambda text: text.split("\n")[0].encode(), "a.csv has no rows; make it again"),
     "cut off": (lambda text: text[:-200].encode(), "a.csv has rows of 13 and of 18 values, where all should be alike"),
     "a column less": (lambda text: text.replace("speaker", "spoken", 1).encode(), "lacks the columns ['speaker'] (1"),
@@ -665,6 +669,39 @@ def test_a_table_too_large_to_be_one_is_not_read_whole(table, workplace, monkeyp
         settings.read_text(workplace / "a.csv.gz")
 
 
+def distinct(n):
+    """Return so many objects in JSON, none with a key of the others'."""
+    return ",".join(f'{{"k{number}": 1}}' for number in range(n))
+
+
+# What takes gigabytes once it is unfolded: the file's name, its text, and the command that reads it.
+UNFOLDING = {
+    "many lists": ("a.json.gz", lambda: "[" + "[]," * 20_000_000 + "[]]", ("audit",)),
+    "many objects": ("a.json", lambda: f"[{distinct(100_000)}]", ("audit",)),
+    "many lines of objects": ("a.jsonl", lambda: distinct(100_000).replace(",", "\n"), ("audit",)),
+    "many columns": ("a.csv", lambda: "path" + "," * 4_000_000 + "\na.wav\n", ("audit",)),
+    "many columns of an index": ("a.csv", lambda: ",".join(index.COLUMNS) + "," * 4_000_000, ("train", "-p")),
+    "filled up": ("a.csv", lambda: "path" + "," * 9_000 + "\n" + "a.wav\n" * 2_000_000, ("audit",)),
+    "filled up, after a blank": ("a.csv", lambda: "\n\npath" + "," * 9_000 + "\n" + "a\n" * 4_000_000, ("audit",)),
+    "filled up, of your own": ("utterances.csv", lambda: "path" + ",a" * 9_000 + "\n" * 2_000_000, ("index", "-d")),
+}
+
+
+@pytest.mark.parametrize("name", UNFOLDING)
+def test_a_table_that_would_unfold_is_refused_before_it_does(workplace, name):
+    file, make, words = UNFOLDING[name]
+    with (gzip.open if file.endswith(".gz") else open)(file, "wt") as opened:
+        opened.write(make())
+    place = "." if "-d" in words else file
+    code = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2 << 30,) * 2); from serlib import cli; cli.main()"
+    done = subprocess.run([sys.executable, "-c", code, *words, place], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        rf"serlib: {file} has [\d,]+ (values or so; expected|lines of [\d,]+ columns; expected) at most .*\n",
+        done.stderr,
+    )
+
+
 @pytest.mark.parametrize(
     ("columns", "commands"),
     [
@@ -747,6 +784,28 @@ def test_audit_names_what_it_cannot_read(tmp_path, terminal):
         assert f"{name} cannot be read as" in line
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"path\na.wav\n" * 999)[:-20])
     assert "a.csv.gz is no text in UTF-8" in terminal("audit", tmp_path / "a.csv.gz")[2][0]
+
+
+def test_half_a_character_in_a_split_file_does_no_harm(workplace, terminal):
+    (workplace / "a.json").write_text(r'{"\ud800": ["03a01Fa.wav"], "test": ["03a01Wa.wav", "\udfff"]}')
+    code, out, lines = terminal("audit", "a.json", "--json")
+    assert (code, lines) == (1, [])
+    findings = {finding["kind"]: finding for finding in json.loads(out)["findings"]}
+    assert findings["speaker"]["against"] == r"\ud800"
+    assert findings["unknown"]["examples"] == r"\udfff"
+    assert not OBEYED.search(out)
+
+
+def test_a_table_of_which_nothing_is_known_is_not_called_free_of_leaks(table, terminal):
+    table[1](speaker="", content="", sentence="")
+    code, out, lines = terminal("audit", "a.csv")
+    assert (code, lines) == (0, [])
+    for kind in ("speaker", "recording", "take"):
+        assert f"{kind}: not looked for among {len(table[0])} of {len(table[0])} utterances" in out
+    table[1](corpus="")
+    code, out, (line,) = terminal("audit", "a.csv")
+    assert (code, out) == (2, "")
+    assert f"none of the {len(table[0])} utterances is of a corpus" in line
 
 
 @pytest.mark.parametrize("code", [

@@ -515,15 +515,18 @@ def _from_table(file):
         raise ValueError(f"{file}: {wrong}")
     optional = ("sentence", "take", "intensity")
     known = ("path", "emotion", "speaker", "gender", "age", *optional)
-    rows = csv.DictReader(io.StringIO(settings.read_text(file), newline=""))
-    try:
-        columns, numbered = rows.fieldnames or [], [(rows.line_num, row) for row in rows]
-    except csv.Error as error:
-        raise ValueError(f"{file} is not a CSV table ({error}); save it as CSV in UTF-8") from None
+    text = settings.read_text(file)
+    settings.header(file, text)
+    rows = csv.DictReader(io.StringIO(text))
+    columns = rows.fieldnames or []
     if missing := [name for name in known[:3] if name not in columns]:
         raise ValueError(f"{file}, line 1: the column {missing[0]!r} is missing; expected path,emotion,speaker")
     if unknown := [name for name in columns if name not in known]:
         raise ValueError(f"{file}, line 1: the column {unknown[0]!r} is unknown; expected some of {', '.join(known)}")
+    try:
+        numbered = [(rows.line_num, row) for row in rows]
+    except csv.Error as error:
+        raise ValueError(f"{file} is not a CSV table ({error}); save it as CSV in UTF-8") from None
     listed, speakers, stems = {}, {}, set()
     for number, row in numbered:
         where = f"{file}, line {number}"
