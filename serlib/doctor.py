@@ -255,7 +255,7 @@ def _identify(passport, file):
         file.parsed, file.how = parsed, "name"
         return
     for other in passport.others:
-        if re.fullmatch(other["pattern"], file.file.stem):
+        if passport.match(other["pattern"], file.file.stem):
             file.how, file.what = other["kind"], other["what"]
             return
     if passport.listed is None and (parsed := passport.parse(file.file.with_suffix(".wav"))):

@@ -649,6 +649,17 @@ def test_what_a_passport_makes_of_a_name_is_bounded(wavs, terminal, stem):
     assert "more than names stands in its braces); expected groups of the pattern in braces" in line
 
 
+def test_a_pattern_that_takes_for_ever_is_given_up(wavs, terminal, monkeypatch):
+    monkeypatch.setattr(corpora, "MAX_SECONDS", 0.2)
+    folder = wavs("a" * 200 + ".wav", "a_angry.wav")
+    names = 'pattern = "(?P<speaker>(a|aa)+)_(?P<emotion>angry)"'
+    (folder / "passport.toml").write_text(f'[names]\n{names}\n[emotions]\nangry = "anger"\n')
+    for words in (("index", "-o", "x.csv"), ("doctor",)):
+        code, out, (line,) = terminal(*words, "-d", folder)
+        assert (code, out) == (2, "")
+        assert "the pattern '(?P<speaker>(a|aa)+)_(?P<emotion>angry)' takes more than 0.2 s for the name 'aaaa" in line
+
+
 def test_a_passport_s_title_is_not_obeyed(tmp_path, wavs, terminal):
     folder = wavs("anna_angry.wav")
     names = 'pattern = "(?P<speaker>anna)_(?P<emotion>angry)"'

@@ -22,11 +22,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import get_args, get_origin
 
+import regex  # as `re`, but it can be told when to give up
+
 from .. import labels, settings
 
 NAMES = ("emovo", "emodb", "tess", "savee", "ravdess", "crema-d", "shemo")
 OWN_PASSPORT, OWN_TABLE = "passport.toml", "utterances.csv"
 POLICIES = ("drop", "keep")
+MAX_SECONDS = 5  # for a pattern and a name
 
 
 @dataclass(frozen=True)
@@ -127,6 +130,20 @@ class Passport:
         paths = self.listed or (self.manifest()["path"] if self.n_utterances else ())
         return next((PurePosixPath(path).name for path in paths), f"the pattern {self.names.get('pattern')}")
 
+    def match(self, pattern, name):
+        """Match a whole name with one of the passport's patterns; return the match, or None.
+
+        Raises
+        ------
+        ValueError
+            If that takes longer than `MAX_SECONDS`, as it may where a pattern repeats what repeats.
+        """
+        try:
+            return regex.fullmatch(pattern, name, timeout=MAX_SECONDS)
+        except TimeoutError:
+            found = f"the pattern {pattern!r} takes more than {MAX_SECONDS} s for the name {name!r}"
+            raise ValueError(f"{self.id}: {found}; expected one in which nothing repeats what repeats") from None
+
     def parse(self, path):
         """Read what a file's name says; its folder only says who speaks, and only where the name does not.
 
@@ -149,7 +166,7 @@ class Passport:
             return self.listed.get(Path(os.path.relpath(path, self.home)).as_posix())
         folder, name = os.path.split(path)
         stem, suffix = os.path.splitext(name)
-        match = re.fullmatch(self.names["pattern"], stem)
+        match = self.match(self.names["pattern"], stem)
         if match is None or suffix.lower() not in self.names.get("suffixes", (".wav",)):
             return None
         named = {name: value or "" for name, value in match.groupdict().items()}
@@ -177,7 +194,7 @@ class Passport:
 
     def undeclared(self, path):
         """Say which part of a name that fits the pattern is not declared; None if it does not fit, or all is."""
-        match = re.fullmatch(self.names.get("pattern", ""), PurePosixPath(path).stem)
+        match = self.match(self.names.get("pattern", ""), PurePosixPath(path).stem)
         if match and _spelt_as(match["emotion"], self.codes) is None:
             return f"the code {match['emotion']!r}, which [emotions] does not declare"
         speaker = match.groupdict().get("speaker") if match else None
@@ -397,8 +414,8 @@ class _Reader:
 
     def _groups(self, pattern, table, nth=0):
         try:
-            return set(re.compile(pattern).groupindex)
-        except re.error as error:
+            return set(regex.compile(pattern).groupindex)
+        except regex.error as error:
             self.complain(f"the pattern is no regular expression: {error}", table, "pattern", nth=nth)
 
     def _check_meanings(self):
