@@ -3,7 +3,9 @@
 Results go to stdout, everything else to stderr. Exit 0: done; 1: part of the work failed; 2: the request was wrong.
 """
 
+import contextlib
 import json
+import os
 import platform
 import sys
 import time
@@ -42,8 +44,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document an
 def main():
     """Run the command line; any error of the user's is one line on stderr."""
     settings.bound_threads()
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:  # closed: now nowhere, also for processes that are started; not the next file
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115 - until the end
     try:
         code = app(standalone_mode=False)
+    except BrokenPipeError:  # whoever reads has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
     except (typer.Abort, KeyboardInterrupt):
         code = INTERRUPTED
     except typer.TyperException as error:
@@ -61,10 +71,23 @@ def _say(line):
     print(f"serlib: {settings.printable(line)}", file=sys.stderr)
 
 
+@contextlib.contextmanager
+def _printing():
+    """Print at once, and say so where stdout takes nothing."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(f"stdout cannot be written to ({error.strerror}); expected room. Name another place") from None
+
+
 def _print(*lines):
     """Print lines on stdout, whatever names they hold: no terminal obeys one."""
-    for line in lines:
-        print(settings.printable(line))
+    with _printing():
+        for line in lines:
+            print(settings.printable(line))
 
 
 def _print_json(document):
@@ -89,7 +112,8 @@ def _print_rows(header, rows, is_number, title=""):
         printed.add_column(name, justify="right" if right else "left", overflow="fold")
     for row in rows:
         printed.add_row(*(f"{value:.3f}" if isinstance(value, float) else _in_lines(value) for value in row))
-    Console(markup=False, emoji=False).print(printed)  # brackets and colons in a name mean themselves
+    with _printing():
+        Console(markup=False, emoji=False).print(printed)  # brackets and colons in a name mean themselves
 
 
 def _in_lines(value):
@@ -394,8 +418,7 @@ def evaluate_command(
         )
     kept_as = f"{called}-{corpora.get(test_on).id}" if test_on else called
     file = output or evaluate.result_file(settings.current().runs, corpus, recipe, kept_as, seed)
-    if not file.name.endswith((".csv", ".csv.gz")) or file.is_dir():
-        raise ValueError(f"{file} is no name of a table; expected one that ends in .csv or .csv.gz")
+    evaluate.refuse_place(file)  # likewise
     if test_on:
         test_table, roots[corpora.get(test_on).id] = _indexed(test_on, None)
     result = evaluate.run(

@@ -739,6 +739,27 @@ def result_file(folder, corpus, recipe, protocol, seed):
     return Path(folder) / corpus / recipe / protocol / f"seed-{seed}.csv.gz"
 
 
+def refuse_place(file):
+    """Raise if a result cannot be written: before any work.
+
+    Parameters
+    ----------
+    file : path-like
+        As `write` takes it.
+
+    Raises
+    ------
+    ValueError
+        If it is no table's name.
+    OSError
+        If a folder is there, or nothing can be.
+    """
+    file = Path(file)
+    if not file.name.endswith((".csv", ".csv.gz")):
+        raise ValueError(f"{file} is no name of a table; expected one that ends in .csv or .csv.gz")
+    settings.refuse_place(*_files(file))
+
+
 def write(result, file):
     """Store a result: the predictions table, and beside it what else it has, and a JSON file that says what it is.
 

@@ -569,5 +569,13 @@ def root_of(table):
     FileNotFoundError
         If neither is there.
     """
-    folder = Path(table.attrs.get("folder", ""))
-    return folder if table.attrs.get("folder") and folder.is_dir() else corpus_folder(table["corpus"].iloc[0])
+    corpus, folder = table["corpus"].iloc[0], Path(table.attrs.get("folder", ""))
+    if table.attrs.get("folder") and folder.is_dir():
+        return folder
+    try:
+        return corpus_folder(corpus)
+    except ValueError:  # one of your own, which is declared where it was
+        found = f"{settings.short(folder)}, where the recordings of {corpus} were, is gone"
+        raise FileNotFoundError(
+            f"{found}; expected them there. Say where they are with --data, or index them again"
+        ) from None

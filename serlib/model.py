@@ -507,13 +507,24 @@ def save(folder, network, history, bundle):
 
 
 def refuse_place(folder):
-    """Raise ValueError if a folder is there and is not a bundle, or holds more: what it holds would be lost."""
+    """Raise if a bundle cannot be written: a folder is there and is not one, or holds more, which would be lost.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Raises
+    ------
+    ValueError, OSError
+    """
     folder = Path(folder)
     if folder.exists() and not (folder / "bundle.json").is_file():
         raise ValueError(f"{folder} exists and is not a bundle; nothing was written. Name another place with -o")
     if others := sorted(file.name for file in folder.glob("*") if file.name not in PARTS and file.name[0] != "."):
         holds = f"{folder} holds {settings.printable(others[0])!r}, which is no part of a bundle"
         raise ValueError(f"{holds}; nothing was written. Name another place with -o")
+    with settings.hidden(folder, is_folder=True):
+        pass
 
 
 def _export_onnx(network, file):

@@ -31,7 +31,7 @@ TOGETHER = {
     "bundle.json": ("MODEL_CARD.md",)
 }  # what is written together without having the beginning of its name alike
 MAX_NUMBERS_PER_S = 500_000  # of spectra; two minutes of speech take half a gigabyte then
-REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)  # to write
 BEGUN, COMMITTED = ".begun-", ".committed"  # in hidden names beside what is being written
 
 
@@ -224,7 +224,10 @@ def short(path):
 
 def root():
     """Return the project's folder: the nearest one above the working folder that holds ``serlib/``, else that one."""
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise FileNotFoundError("the working folder is gone; expected one that is there. Go to another") from None
     return next((folder for folder in (here, *here.parents) if (folder / "serlib" / "settings.py").is_file()), here)
 
 
@@ -456,14 +459,29 @@ def replacing_together(path, *others):
     path = Path(os.path.abspath(path))
     with hidden(path, is_folder=True) as making:
         yield [making / Path(each).name for each in (path, *others)]
-        for new in making.iterdir():
-            if not new.is_dir() and path.with_name(new.name).is_dir():
-                raise IsADirectoryError(
-                    f"{path.with_name(new.name)} is a folder; expected a file, or nothing. Name another"
-                )
+        _refuse_folders(path.with_name(new.name) for new in making.iterdir() if not new.is_dir())
         with settled(path):
             making.rename(_committed(path))
             _move_out(path)
+
+
+def refuse_place(path, *others):
+    """Raise OSError if files could not be written together: before any work, not after it.
+
+    Parameters
+    ----------
+    path, *others : path-like
+        As `replacing_together` takes them.
+    """
+    _refuse_folders(map(Path, (path, *others)))
+    with hidden(path):
+        pass
+
+
+def _refuse_folders(files):
+    for file in files:
+        if file.is_dir():
+            raise IsADirectoryError(f"{file} is a folder; expected a file, or nothing. Name another")
 
 
 @contextlib.contextmanager
@@ -542,18 +560,19 @@ def hidden(path, *, is_folder=False):
     """
     path = Path(path)
     prefix = f".{path.name}{BEGUN}"
-    with _told_of(path), contextlib.ExitStack() as stack:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sweep(path)
-        with _locked(path.parent):
-            if is_folder:
-                temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
-            else:
-                handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
-                os.close(handle)
-                temporary = Path(name)
-            stack.callback(_remove, temporary)
-            stack.enter_context(_locked(temporary))
+    with _told_of(path, REFUSED), contextlib.ExitStack() as stack:
+        with _told_of(path, errno.errorcode):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(path)
+            with _locked(path.parent):
+                if is_folder:
+                    temporary = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+                else:
+                    handle, name = tempfile.mkstemp(prefix=prefix, suffix=path.suffix, dir=path.parent)
+                    os.close(handle)
+                    temporary = Path(name)
+                stack.callback(_remove, temporary)
+                stack.enter_context(_locked(temporary))
         yield temporary
 
 
@@ -573,12 +592,12 @@ def sweep(path):
 
 
 @contextlib.contextmanager
-def _told_of(path):
+def _told_of(path, faults):
     """Say what was to be written where the system refuses to write: it names something hidden, or nothing."""
     try:
         yield
     except OSError as error:
-        if error.errno not in REFUSED:
+        if error.errno not in faults:
             raise
         raise type(error)(
             f"{path} cannot be written ({error.strerror}); what was there before is still there. Make room, or name"

@@ -25,7 +25,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 import soundfile
-from conftest import REAL
+from conftest import REAL, put_at_hand
 from hypothesis import strategies as st
 
 from serlib import audio, cli, corpora, download, evaluate, features, index, interchange, model, predict, settings
@@ -617,6 +617,62 @@ def test_what_is_somebody_elses_stays(table, terminal, workplace, words, there, 
     assert (code, out) == (2, "")
     assert message in line
     assert {file: file.read_bytes() for file in before} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("index", "-d", "corpus", "-n", "emodb", "-o", "/proc/b.csv"), "/proc/b.csv cannot be written (No such file"),
+        (("index", "-d", "corpus", "-n", "emodb", "-o", "/dev/null/b.csv"), "/dev/null/b.csv cannot be written (File"),
+        (("train", "-p", "a.csv", "-o", "/proc/b"), "/proc/b cannot be written (No such file or directory); what was"),
+        (
+            ("index", "-d", "corpus", "-n", "emodb", "-o", f"{'b' * 300}.csv"),
+            "bbb.csv cannot be written (File name too",
+        ),
+        (("evaluate", "-p", "a.csv", "-o", "/proc/b.csv"), "/proc/b.csv cannot be written (No such file or directory)"),
+        (("evaluate", "-p", "a.csv", "-o", "b.csv"), "b.json is a folder; expected a file, or nothing. Name another"),
+        (("evaluate", "-p", "a.csv", "-o", "b.txt"), "b.txt is no name of a table; expected one that ends in .csv"),
+    ],
+)
+def test_a_place_where_nothing_can_be_written_is_named_before_any_work(
+    table, terminal, workplace, monkeypatch, words, message
+):
+    (workplace / "b.json").mkdir()
+    monkeypatch.setattr(features, "extract", None)
+    code, out, (line,) = terminal(*words)
+    assert (code, out) == (2, "")
+    assert message in line
+
+
+def test_a_corpus_of_your_own_that_is_gone_is_said_to_be(wavs, terminal, workplace):
+    rows = [f"{emotion}-{number}.wav,{emotion},a" for emotion in ("anger", "fear") for number in range(5)]
+    folder = wavs(*(row.split(",")[0] for row in rows))
+    (folder / "utterances.csv").write_text("\n".join(["path,emotion,speaker", *rows]))
+    assert terminal("index", "-d", folder, "-o", "own.csv")[0] == 0
+    folder.rename(workplace / "elsewhere")
+    code, out, (line,) = terminal("train", "-p", "own.csv", "--epochs", 1)
+    assert (code, out) == (2, "")
+    assert "corpus, where the recordings of corpus were, is gone; expected them there. Say where they are with" in line
+    assert terminal("train", "-p", "own.csv", "--epochs", 1, "--data", "elsewhere")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "stderr"),
+    [
+        ("mkdir gone; cd gone; rmdir ../gone; {}", 2, "serlib: the working folder is gone; expected one that is there"),
+        ("{} > /dev/full", 2, "serlib: stdout cannot be written to (No space left on device); expected room"),
+        ("{} -h | true; exit ${{PIPESTATUS[0]}}", 1, ""),
+        ("{} index -n emodb --json 2>&- | tail -n 1", 0, ""),
+        ("{} index -n emodb <&- >&- 2>&- && ls build/tiny/csv/emodb.csv", 0, ""),
+    ],
+)
+def test_a_shell_that_is_left_or_closed_is_no_riddle(workplace, made, command, code, stderr):
+    put_at_hand(made, workplace)
+    done = subprocess.run(["bash", "-c", command.format(f"{sys.executable} -m serlib")], capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(stderr)
+    assert done.stderr.count("\n") == bool(stderr)
+    assert done.stdout.strip() in ("", "}", "build/tiny/csv/emodb.csv")
 
 
 def test_a_folder_that_may_not_be_read_is_named_and_not_left_out(table, terminal, workplace, monkeypatch):
