@@ -78,18 +78,23 @@ def files(folder):
     PermissionError
         If a folder below may not be looked into: what it holds would be left out in silence.
     """
+    found = []
+    for here, folders, names in walk(folder):
+        folders[:] = [name for name in folders if name != "__MACOSX"]
+        named = [name for name in (*folders, *names) if name.lower().endswith(SUFFIXES) and name[0] != "."]
+        found += [os.path.join(here, name) for name in named]
+    return [Path(file) for file in sorted(found, key=lambda file: file.split(os.sep))]
+
+
+def walk(folder):
+    """Go through everything below a folder as `os.walk` does, but refuse one that may not be looked into."""
 
     def refuse(error):
         if isinstance(error, PermissionError):
             said = f"{printable(error.filename)} cannot be looked into ({error.strerror}); expected a folder to be read"
             raise PermissionError(f"{said}. Let yourself read it, or move it away") from None
 
-    found = []
-    for here, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if name != "__MACOSX"]
-        named = [name for name in (*folders, *names) if name.lower().endswith(SUFFIXES) and name[0] != "."]
-        found += [os.path.join(here, name) for name in named]
-    return [Path(file) for file in sorted(found, key=lambda file: file.split(os.sep))]
+    return os.walk(folder, onerror=refuse)
 
 
 def inspect(source):

@@ -668,18 +668,10 @@ def _refuse_unlike(bundle):
             if not isinstance(entries, dict) or not isinstance(entries.get(entry), wanted):
                 raise ValueError(f"{name!r} is {said[name]!r:.40}")
     interval, recalls = honest["uar_ci95"] or [0, 0], honest["per_emotion"].values()
-    scores = [
-        score[name] for score, names in ((said["score"], ("uar", "accuracy")), (honest, ("uar",))) for name in names
-    ]
-    numbers = [
-        *scores,
-        *interval,
-        *(recall for recall in recalls if recall is not None),
-        *said["golden"]["probabilities"],
-    ]
-    if len(interval) != 2 or not all(
-        type(number) in NUMBER and not number > 1 and not number < 0 for number in numbers
-    ):
+    numbers = [said["score"]["uar"], said["score"]["accuracy"], honest["uar"], *interval]
+    numbers += [*said["golden"]["probabilities"], *(recall for recall in recalls if recall is not None)]
+    is_share = [type(number) in NUMBER and not number > 1 and not number < 0 for number in numbers]
+    if len(interval) != 2 or not all(is_share):
         raise ValueError("it has something else among its scores and probabilities than numbers from 0 to 1")
     if not all(isinstance(speaker, str) for speaker in bundle.speakers):
         raise ValueError("its speakers are not names")

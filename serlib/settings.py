@@ -27,9 +27,7 @@ MAX_CHARACTERS, MAX_VALUES, MAX_COLUMNS = 1 << 26, 5_000_000, 10_000
 # What a terminal would obey, or a reader not see: control characters, marks of direction, halves of characters.
 UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 PROFILES = ("tiny", "full")
-TOGETHER = {
-    "bundle.json": ("MODEL_CARD.md",)
-}  # what is written together without having the beginning of its name alike
+TOGETHER = {"bundle.json": ("MODEL_CARD.md",)}  # what is written together, though its names do not begin alike
 MAX_NUMBERS_PER_S = 500_000  # of spectra; two minutes of speech take half a gigabyte then
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)  # to write
 BEGUN, COMMITTED = ".begun-", ".committed"  # in hidden names beside what is being written
