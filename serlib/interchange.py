@@ -131,6 +131,8 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
         raise FileNotFoundError(f"{folder} holds no db.yaml; expected an audformat database")
     _refuse_code(folder)
     database = audformat.Database.load(str(folder))
+    if not re.fullmatch(r"\w[\w.-]*", str(database.name)):
+        raise ValueError(f"{folder} is called {database.name!r}; expected letters, digits, '.', '-' and '_'. Rename it")
     if table not in database.tables:
         raise ValueError(f"{folder} has no table {table!r}; use one of {', '.join(database.tables)}")
     rows = database[table].df
@@ -202,7 +204,7 @@ def _about_speakers(database):
         about = {key: value for key, value in about.items() if pd.notna(value)} if isinstance(about, dict) else {}
         speakers[str(name)] = corpora.Speaker(
             gender=about["gender"] if about.get("gender") in labels.GENDERS else "",
-            age=int(about["age"]) if isinstance(about.get("age"), Real) else None,
+            age=int(age) if isinstance(age := about.get("age"), Real) and 0 <= age <= corpora.MAX_AGE else None,
             race=str(about.get("race", "")),
             ethnicity=str(about.get("ethnicity", "")),
         )

@@ -209,6 +209,23 @@ def test_genders_that_an_index_has_no_place_for_are_left_out_and_ages_are_whole_
     assert split.speakers(table).n_folds == 2
 
 
+@pytest.mark.parametrize("age", [float("inf"), -1, 1e30, 151])
+def test_what_is_no_age_is_left_out(database, age):
+    folder, db = database
+    db.schemes["speaker"].replace_labels({3: {"age": age}, 8: {"age": 34}})
+    db.save(str(folder))
+    table = interchange.from_audformat(folder, emotions=WORDS)
+    assert list(table["age"].astype(object)) == [pd.NA, pd.NA, 34]
+
+
+def test_a_database_whose_name_is_a_path_is_refused(database):
+    folder, db = database
+    db.name = "../../words"
+    db.save(str(folder))
+    with pytest.raises(ValueError, match=r"database is called '../../words'; expected letters, digits, '.', '-'"):
+        interchange.from_audformat(folder, emotions=WORDS)
+
+
 def test_another_table_may_hold_the_emotions(database):
     folder, db = database
     db["gold.standard"] = audformat.Table(db["emotion"].index[:2])
