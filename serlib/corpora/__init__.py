@@ -139,7 +139,7 @@ class Passport:
             If that takes longer than `MAX_SECONDS`, as it may where a pattern repeats what repeats.
         """
         try:
-            return regex.fullmatch(pattern, name, timeout=MAX_SECONDS)
+            return _compiled(pattern).fullmatch(name, timeout=MAX_SECONDS)
         except TimeoutError:
             found = f"the pattern {pattern!r} takes more than {MAX_SECONDS} s for the name {name!r}"
             raise ValueError(f"{self.id}: {found}; expected one in which nothing repeats what repeats") from None
@@ -260,6 +260,9 @@ class Passport:
             return {}
         with gzip.open(Path(__file__).parent / f"{self.id}-labels.csv.gz", "rt", encoding="utf-8", newline="") as file:
             return {row["utterance"]: row[version] for row in csv.DictReader(file)}
+
+
+_compiled = functools.cache(regex.compile)  # what `regex` itself keeps takes as long to find as a name to match
 
 
 def _spelt_as(value, keys):
