@@ -4,8 +4,8 @@ pooch looks after checksums and temporary files. What it does not do is done her
 where it stopped, and an archive is unpacked only if nothing in it can do harm.
 """
 
+import errno
 import itertools
-import lzma
 import shutil
 import stat
 import zipfile
@@ -34,7 +34,14 @@ SPOILT = (
     "cut-off",
 )  # fetched again
 MAX_MEMBERS, MAX_BYTES = 20_000, 3 << 30  # of an archive, packed or not; the largest corpus has 7,442 files and 1 GB
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, IndexError, OSError, RuntimeError, UnicodeError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, IndexError, OSError, RuntimeError, UnicodeError)
+MISLAID = (
+    errno.EEXIST,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+)  # what an archive is to blame for
 
 
 def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):
@@ -184,7 +191,7 @@ def _resume(url, output, partial, timeout_s, progress):
                         break  # whatever comes here, it is no corpus
                     file.write(block)
                     bar.update(len(block))
-    except requests.RequestException as error:
+    except (requests.RequestException, ValueError) as error:  # of headers that make no sense
         n_bytes = partial.stat().st_size if partial.is_file() else 0
         next = f"{n_bytes:,} bytes are kept; try again to go on from there" if n_bytes else "try again later"
         raise ConnectionError(f"{url}: {_why(error, timeout_s)}; {next}") from None
@@ -200,7 +207,9 @@ def _why(error, timeout_s):
         return f"the server was silent for {timeout_s:g} s"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the transfer broke off"
-    return "the server cannot be reached"
+    if isinstance(error, requests.ConnectionError):
+        return "the server cannot be reached"
+    return f"the server's answer cannot be used ({settings.printable(error)})"
 
 
 def unpack(archive, folder, *, progress=False):
@@ -217,7 +226,9 @@ def unpack(archive, folder, *, progress=False):
     ValueError
         If it is no zip archive, is damaged, or holds what does not belong into one of recordings: paths that lead out
         of the folder, links, pipes, devices, declarations of a corpus, more than `MAX_MEMBERS` files or `MAX_BYTES`
-        bytes.
+        bytes, or anything that is packed otherwise than by DEFLATE.
+    OSError
+        If the disk is full, or takes nothing.
     """
     folder = Path(folder)
     folder.mkdir(parents=True)
@@ -231,6 +242,8 @@ def unpack(archive, folder, *, progress=False):
                 with opened.open(member) as source, open(target, "wb") as file:
                     shutil.copyfileobj(source, file, BLOCK)
     except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno not in MISLAID:
+            raise
         raise ValueError(f"cannot be unpacked ({error}); expected a sound zip archive") from None
 
 
@@ -244,6 +257,8 @@ def _refuse_harm(members):
             raise ValueError(f"holds {what}, {member.filename!r}; expected files only")
         if path.name in (corpora.OWN_PASSPORT, corpora.OWN_TABLE, synthetic.MARKER):  # these say what is to be expected
             raise ValueError(f"holds {member.filename!r}, which only you and serlib write; expected recordings")
+        if member.compress_type not in settings.ZIP_METHODS:
+            raise ValueError(f"packs {member.filename!r} by method {member.compress_type}; expected DEFLATE, or none")
     n_bytes = sum(member.file_size for member in members)
     if len(members) > MAX_MEMBERS or n_bytes > MAX_BYTES:
         raise ValueError(

@@ -765,6 +765,8 @@ def load(folder):
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive, tempfile.TemporaryDirectory() as place:
             weights = Path(place) / KERAS_WEIGHTS
+            if archive.getinfo(KERAS_WEIGHTS).compress_type not in settings.ZIP_METHODS:
+                raise ValueError(f"{KERAS_WEIGHTS} is packed by another method than DEFLATE")
             with archive.open(KERAS_WEIGHTS) as packed:
                 weights.write_bytes(packed.read(MAX_BYTES))
             _refuse_links(weights)

@@ -14,9 +14,11 @@ from . import audio, model
 from . import features as mfccs
 
 UNFAMILIAR = "unfamiliar"
-# What a network of ours is made of; none of these repeats or branches.
+# What a network of ours is made of, and of which layers there are how many; none of these repeats or branches.
 OPERATORS = ("Add", "Conv", "MatMul", "MaxPool", "Relu", "Reshape", "Softmax", "Squeeze", "Transpose", "Unsqueeze")
-MAX_BYTES = 1 << 29  # that networks may take while they run
+N_LAYERS, N_LARGE = 64, {"Conv": 3, "MatMul": 2}
+MAX_NUMBER = 64  # in a layer's settings; the largest kernel that a recipe allows
+MAX_BYTES = 1 << 28  # that networks may take while they run
 N_AT_ONCE = 64  # vectors
 
 
@@ -140,9 +142,10 @@ class Predictor:
 @functools.cache
 def _options():
     """Return how networks are run: in one thread, in silence, and all together in no more than `MAX_BYTES`."""
+    onnxruntime.set_default_logger_severity(4)  # what is wrong is raised, too
     options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what is wrong is raised, too
     kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
     memory = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, onnxruntime.OrtMemType.DEFAULT)
     as_asked = {"arena_extend_strategy": 1, "initial_chunk_size_bytes": -1, "max_dead_bytes_per_chunk": -1}
@@ -158,25 +161,41 @@ def _refuse_strange_layers(network):
     """
     parsed = _fields(network)
     strange = ["functions"] if parsed[25] else []
+    counted = collections.Counter()
     for graph in map(_fields, parsed[7]):
         strange += ["sparse weights"] if graph[15] else []
         strange += ["weights in another file" for weights in map(_fields, graph[5]) if weights[13]]
+        strange += ["more than one answer"] if len(graph[12]) > 1 else []
         for node in map(_fields, graph[1]):
-            strange += [name.decode() for name in node[4] or [b""] if name.decode() not in OPERATORS]
-            strange += [f"{name.decode()} of {domain.decode()}" for domain in filter(None, node[7]) for name in node[4]]
-            strange += ["a graph in a layer" for attribute in map(_fields, node[5]) if attribute[6] or attribute[11]]
+            names, attributes = [name.decode() for name in node[4] or [b""]], [*map(_fields, node[5])]
+            counted.update(names)
+            strange += [name for name in names if name not in OPERATORS]
+            strange += [f"{names[0]} of {domain.decode()}" for domain in filter(None, node[7])]
+            strange += ["a graph in a layer" for attribute in attributes if attribute[6] or attribute[11]]
+            strange += [
+                f"{names[0]} with large numbers" for attribute in attributes if _largest(attribute) > MAX_NUMBER
+            ]
+            if "Conv" in names and not any(attribute[1] == [b"kernel_shape"] for attribute in attributes):
+                strange.append("Conv of any length")
+    if counted.total() > N_LAYERS or any(counted[name] > n for name, n in N_LARGE.items()):
+        strange.append("too many layers")
     if strange:
-        raise ValueError(f"it has {strange[0]!r:.40}; expected layers of {', '.join(OPERATORS)}")
+        raise ValueError(f"it has {strange[0]!r:.40}; expected layers of {', '.join(OPERATORS)}, as many as ours has")
+
+
+def _largest(attribute):
+    """Return the largest whole number of a layer's attribute: of field 3, or of the list in field 8, packed or not."""
+    numbers = [[number] if isinstance(number, int) else number for number in (*attribute[3], *attribute[8])]
+    return max(itertools.chain([0], *numbers))  # of more than one byte, the bytes are larger than those of small ones
 
 
 def _fields(message):
-    """Return {number: contents} of a Protocol Buffers message; numbers among them are left out."""
+    """Return {number: contents} of a Protocol Buffers message."""
     known = Empty()
     known.ParseFromString(message)
     fields = collections.defaultdict(list)
     for field in UnknownFieldSet(known):
-        if isinstance(field.data, bytes):
-            fields[field.field_number].append(field.data)
+        fields[field.field_number].append(field.data)
     return fields
 
 

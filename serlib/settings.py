@@ -14,6 +14,7 @@ import shutil
 import sys
 import tempfile
 import warnings
+import zipfile
 import zlib
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -28,6 +29,7 @@ MAX_CHARACTERS, MAX_VALUES, MAX_COLUMNS = 1 << 26, 5_000_000, 10_000
 UNPRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 PROFILES = ("tiny", "full")
 TOGETHER = {"bundle.json": ("MODEL_CARD.md",)}  # what is written together, though its names do not begin alike
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # by others, a few bytes are unpacked to gigabytes at once
 MAX_NUMBERS_PER_S = 500_000  # of spectra; two minutes of speech take half a gigabyte then
 REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)  # to write
 BEGUN, COMMITTED = ".begun-", ".committed"  # in hidden names beside what is being written

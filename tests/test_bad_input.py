@@ -1,6 +1,7 @@
 """What people hand in that is no recording, no table, no bundle: each is answered in a line, and the rest goes on."""
 
 import base64
+import errno
 import gzip
 import hashlib
 import io
@@ -1059,11 +1060,18 @@ def sum_of(*shapes):
     return onnx_bytes(nodes, [floats("x", None, 50, 1)], [floats("y")], initializer=weights)
 
 
-def padded():
-    """Return a network that pads each vector with a thousand million zeros."""
+def convolution(**attributes):
+    """Return a network of one convolution."""
     weight = onnx.numpy_helper.from_array(np.ones((1, 50, 1), np.float32), "w")
-    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], pads=[500_000_000] * 2)
+    node = onnx.helper.make_node("Conv", ["x", "w"], ["y"], **attributes)
     return onnx_bytes([node], [floats("x", None, 50, 1)], [floats("y")], initializer=[weight])
+
+
+def repeated(op, n):
+    """Return a network of a layer that is there many times."""
+    names = ["x", *(f"y{k}" for k in range(n))]
+    nodes = [onnx.helper.make_node(op, names[k : k + 1], names[k + 1 : k + 2]) for k in range(n)]
+    return onnx_bytes(nodes, [floats("x", None, 50, 1)], [floats(names[-1])])
 
 
 def sparse():
@@ -1089,6 +1097,12 @@ def of_another_domain(network):
     return made.SerializeToString()
 
 
+def with_two_answers(network):
+    made = onnx.ModelProto.FromString(network)
+    made.graph.output.append(made.graph.output[0])
+    return made.SerializeToString()
+
+
 def branching(network):
     made = onnx.ModelProto.FromString(network)
     made.graph.node[-1].attribute.add(name="then_branch", type=onnx.AttributeProto.GRAPH).g.name = "more"
@@ -1103,13 +1117,16 @@ NETWORKS = {
     "other answers": (lambda network: identity(op="Relu"), "of 2 vectors it says (2, 50, 1)"),
     "two inputs": (lambda network: identity(n_inputs=2, op="Add"), "too many values to unpack"),
     "4 GB of a sum": (lambda network: sum_of((1 << 15, 1), (1, 1 << 15)), "memory"),
-    "4 GB of zeros": (lambda network: padded(), "memory"),
 }
 STRANGE = {
     "System": lambda network: identity(op="System"),
     "Loop": lambda network: endless(),
     "weights in another file": lambda network: outside(),
     "sparse weights": lambda network: sparse(),
+    "Conv with large numbers": lambda network: convolution(kernel_shape=[1], pads=[500_000_000] * 2),
+    "Conv of any length": lambda network: convolution(),
+    "too many layers": lambda network: repeated("Relu", 65),
+    "more than one answer": with_two_answers,
     "functions": with_functions,
     "Softmax of com.microsoft": of_another_domain,
     "a graph in a layer": branching,
@@ -1125,6 +1142,15 @@ def test_a_network_that_is_none_is_one_line_though_its_checksum_is_right(bundle,
     assert "model.onnx is no network of this recipe (" in line
     assert why in line
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < predict.MAX_BYTES >> 10
+
+
+@pytest.mark.parametrize("op", ["MatMul", "Conv"])
+def test_large_layers_are_counted(bundle, terminal, tmp_path, monkeypatch, op):
+    made = onnx.ModelProto.FromString((bundle / "model.onnx").read_bytes())
+    made.graph.node.append(next(node for node in made.graph.node if node.op_type == op))
+    replaced(bundle, made.SerializeToString())
+    monkeypatch.setattr(onnxruntime, "InferenceSession", None)
+    assert "(it has 'too many layers'; expected" in refusal(terminal, bundle, tmp_path)
 
 
 @pytest.mark.parametrize("name", STRANGE)
@@ -1241,6 +1267,16 @@ def test_weights_that_are_none_or_lie_elsewhere_are_one_line(bundle, name):
     assert "\n" not in str(refused.value)
 
 
+def test_weights_that_are_packed_by_a_method_without_bounds_are_not_unpacked(bundle, monkeypatch):
+    monkeypatch.setattr(zipfile, "ZIP_DEFLATED", zipfile.ZIP_BZIP2)
+    zipped(bundle)
+    monkeypatch.undo()
+    with pytest.raises(
+        ValueError, match=r"holds no weights of this recipe \(.* is packed by another method than DEFLATE"
+    ):
+        model.load(bundle)
+
+
 def test_a_keras_file_that_is_no_archive_or_too_large_is_one_line(bundle):
     (bundle / "model.keras").write_bytes(pickle.dumps(print))
     with pytest.raises(ValueError, match="model.keras holds no weights of this recipe .File is not a zip file"):
@@ -1257,13 +1293,14 @@ def test_a_keras_file_that_is_no_archive_or_too_large_is_one_line(bundle):
 
 
 def packed(**members):
-    """Return a zip archive as bytes; a member is its content, or its mode and its content."""
+    """Return a zip archive as bytes; a member is its content, or its mode, its content and perhaps its method."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in members.items():
-            mode, content = content if isinstance(content, tuple) else (stat.S_IFREG | 0o644, content)
+            mode, content, *method = content if isinstance(content, tuple) else (stat.S_IFREG | 0o644, content)
             member = zipfile.ZipInfo(name)
-            member.create_system, member.external_attr, member.compress_type = 3, mode << 16, zipfile.ZIP_DEFLATED
+            member.create_system, member.external_attr = 3, mode << 16
+            (member.compress_type,) = method or [zipfile.ZIP_DEFLATED]
             archive.writestr(member, content)
     return file.getvalue()
 
@@ -1280,6 +1317,11 @@ ARCHIVES = {
     "socket": ({"a.wav": (stat.S_IFSOCK | 0o644, b"")}, "holds a pipe, a device or the like, 'a.wav'"),
     "passport": ({"x/passport.toml": b""}, "holds 'x/passport.toml', which only you and serlib write"),
     "bomb": ({"a.wav": bytes(2_000_001)}, "unpacks to 2 files of 2,000,001 bytes; expected at most"),
+    "bzip2": (
+        {"a.wav": (stat.S_IFREG | 0o644, b"", zipfile.ZIP_BZIP2)},
+        "packs 'a.wav' by method 12; expected DEFLATE",
+    ),
+    "LZMA": ({"a.wav": (stat.S_IFREG | 0o644, b"", zipfile.ZIP_LZMA)}, "packs 'a.wav' by method 14; expected DEFLATE"),
     "many": ({f"{k}.wav": b"" for k in range(20)}, "unpacks to 21 files of 0 bytes; expected at most 20 files"),
 }
 
@@ -1301,6 +1343,16 @@ def test_an_archive_that_could_do_harm_leaves_nothing(tmp_path, monkeypatch, nam
 def test_an_archive_that_cannot_be_laid_out_is_one_line(tmp_path, members):
     (tmp_path / "a.zip").write_bytes(packed(**members))
     with pytest.raises(ValueError, match=r"cannot be unpacked \(.*\); expected a sound zip archive"):
+        download.unpack(tmp_path / "a.zip", tmp_path / "unpacked")
+
+
+def test_a_full_disk_is_not_the_archive_s_fault(tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "a.zip").write_bytes(packed(**{"a.wav": b"a"}))
+    monkeypatch.setattr(shutil, "copyfileobj", fail)
+    with pytest.raises(OSError, match="No space left on device"):
         download.unpack(tmp_path / "a.zip", tmp_path / "unpacked")
 
 

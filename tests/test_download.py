@@ -1,5 +1,6 @@
 """Downloads from a real HTTP server on this machine, which breaks off, hangs and lies as told; and hostile archives."""
 
+import errno
 import hashlib
 import io
 import os
@@ -66,7 +67,8 @@ GOOD = zipped(WAVS)
 class Publisher(ThreadingHTTPServer):
     """Serves `shelf`, {path: content, or a status to refuse with}; writes down what was asked for and how much it sent.
 
-    It breaks off before byte `breaks_at` of a content; it says no more after byte `hangs_at`, but for `end`.
+    It breaks off before byte `breaks_at` of a content; it says no more after byte `hangs_at`, but for `end`. Where it
+    `says` a header, it answers nothing else.
     """
 
     daemon_threads = True
@@ -76,7 +78,7 @@ class Publisher(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.shelf, self.asked, self.sent, self.encodings = {}, [], [], set()
         self.knows_ranges, self.says_length, self.breaks_at, self.hangs_at = True, True, None, None
-        self.end = threading.Event()
+        self.says, self.end = None, threading.Event()
 
     def paths(self):
         """Return the paths that were asked for, sorted, and forget them."""
@@ -102,6 +104,11 @@ class Answer(BaseHTTPRequestHandler):
         if wanted and start >= len(content):
             self.send_response(416)
             self.send_header("Content-Range", f"bytes */{len(content)}")
+            self.end_headers()
+            return
+        if here.says:
+            self.send_response(302 if here.says[0] == "Location" else 200)
+            self.send_header(*here.says)
             self.end_headers()
             return
         self.send_response(206 if start else 200)
@@ -286,6 +293,19 @@ def test_an_archive_whose_unpacking_is_interrupted_is_not_fetched_again(publishe
     assert tree(data) == PLACED
 
 
+def test_an_archive_is_kept_where_there_is_no_room_to_unpack_it(publisher, emodb, data, monkeypatch):
+    def fail(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfileobj", fail)
+        message = refusal(OSError, emodb, data)
+    assert f"{data / 'EMODB'} cannot be written (No space left on device); what was there before is still" in message
+    assert tree(data) == {PARTIAL: GOOD}
+    assert download.fetch(emodb, data).ok
+    assert publisher.sent == [len(GOOD)]
+
+
 def test_an_archive_is_asked_for_as_it_is_so_that_ranges_count_its_bytes(publisher, emodb, data):
     download.fetch(emodb, data)
     assert publisher.encodings == {"identity"}
@@ -355,6 +375,20 @@ def test_of_a_transfer_that_falls_silent_what_came_is_kept(publisher, emodb, dat
     publisher.hangs_at = None
     assert download.fetch(emodb, data).ok
     assert publisher.asked[1] == ("/emodb.zip", f"bytes={n_kept}-")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [("Content-Length", "abc"), ("Content-Length", "7, 8"), ("Location", "/emodb.zip"), ("Location", "file:a.zip")],
+)
+@pytest.mark.parametrize("is_known", [True, False])
+def test_an_answer_that_makes_no_sense_is_said_to_be_so(publisher, emodb, data, header, is_known):
+    publisher.says = header
+    passport = emodb if is_known else small(url=f"{publisher.url}/emodb.zip")
+    message = refusal(ConnectionError, passport, data)
+    assert re.search(r"emodb.zip: the (server's answer cannot be used \(.*\)|transfer broke off); ", message)
+    publisher.says = None
+    assert download.fetch(passport, data).ok
 
 
 def test_a_server_that_is_not_there_is_said_to_be_so(data, monkeypatch):
@@ -517,8 +551,6 @@ UNSOUND = {
         "cannot be unpacked (Bad CRC-32 for file 'wav/03a01Fa.wav')",
     ),
     "damaged inside": (damaged(GOOD), "cannot be unpacked ("),
-    "damaged LZMA": (damaged(zipped(WAVS, zipfile.ZIP_LZMA)), "cannot be unpacked ("),
-    "damaged bzip2": (damaged(zipped(WAVS, zipfile.ZIP_BZIP2)), "cannot be unpacked ("),
     "encrypted": (
         encrypted(zipped({"wav/03a01Fa.wav": b"x"})),
         "cannot be unpacked (File <ZipInfo filename='wav/03a01Fa.wav'",
@@ -541,7 +573,7 @@ def test_an_archive_that_is_not_the_corpus_is_refused_and_deleted(publisher, dat
     assert download.fetch(archive_of(publisher, GOOD), data).ok  # nothing of the other is left
 
 
-@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
 def test_damage_anywhere_in_an_archive_is_refused_or_changes_no_recording(tmp_path, compression):
     sound = {"wav/a.wav": b"a" * 40, "wav/ä.wav": b"bc" * 20}
     archive, refusals = zipped(sound, compression), []
