@@ -6,6 +6,7 @@ content, the settings of the features, and the libraries that computed it.
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import sqlite3
@@ -20,6 +21,7 @@ from . import settings
 
 SETTLED_NS = 2_000_000_000  # a file that changed so recently may change again under the same time stamp
 AT_ONCE = 500  # values of one query
+MAGIC = b"SQLite format 3"  # with which a database begins
 SCHEMA = """
 create table if not exists contents (
     folder text, path text, size integer, mtime_ns integer, content text, primary key (folder, path)
@@ -91,7 +93,7 @@ def _known_contents(folder):
     return {path: known for path, *known in rows}
 
 
-def vectors(made_by, wanted):
+def vectors(made_by, wanted, n_numbers):
     """Return what is stored of some contents.
 
     Parameters
@@ -100,11 +102,13 @@ def vectors(made_by, wanted):
         Whatever decides the numbers: settings and libraries.
     wanted : sequence of str
         Content hashes.
+    n_numbers : int
+        How long each vector is.
 
     Returns
     -------
-    dict of str to ndarray of float32
-        By content; what is not stored is left out.
+    dict of str to ndarray of float32, shape (n_numbers,)
+        By content; what is not stored, or is no such vector, is left out.
     """
     wanted = list(dict.fromkeys(wanted))
 
@@ -116,7 +120,8 @@ def vectors(made_by, wanted):
             yield from cache.execute(query, (made_by, *some)).fetchall()
 
     stored = _using(lambda cache: list(look(cache)))
-    return {content: np.frombuffer(vector, np.float32) for content, vector in stored}
+    whole = [both for both in stored if isinstance(both[1], bytes) and len(both[1]) == 4 * n_numbers]
+    return {content: np.frombuffer(vector, np.float32) for content, vector in whole}
 
 
 def store(made_by, fresh):
@@ -156,6 +161,8 @@ def _using(action):
     ------
     OSError
         If it can neither be read nor made.
+    ValueError
+        If something else is there.
     """
     file = _file()
     try:
@@ -163,13 +170,33 @@ def _using(action):
         return _transaction(file, action)
     except (sqlite3.OperationalError, OSError) as error:
         raise OSError(f"{file} cannot be used ({error}); free space, or point SERLIB_CACHE elsewhere") from None
-    except sqlite3.DatabaseError:  # no database, or a damaged one: it holds nothing that cannot be computed again
+    except sqlite3.DatabaseError as error:  # if it was ours, it holds nothing that cannot be computed again
+        with contextlib.suppress(FileNotFoundError), open(file, "rb") as damaged:
+            if not damaged.read(len(MAGIC)).startswith(MAGIC):
+                raise _not_ours(file, error) from None
         file.unlink(missing_ok=True)
         return _transaction(file, action)
 
 
 def _transaction(file, action):
     with contextlib.closing(sqlite3.connect(file, timeout=60)) as connection:
+        if not _tables(connection) <= _our_tables():
+            raise _not_ours(file, "it has other tables")
         connection.executescript(SCHEMA)
         with connection:
             return action(connection)
+
+
+def _tables(connection):
+    return set(connection.execute("select name, sql from sqlite_master where sql is not null"))
+
+
+@functools.cache
+def _our_tables():
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        return _tables(connection)
+
+
+def _not_ours(file, why):
+    return ValueError(f"{file} is no cache of serlib's ({why}); move it away, or point SERLIB_CACHE elsewhere")

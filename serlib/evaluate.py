@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import gzip
 import hashlib
+import io
 import itertools
 import json
 import shutil
@@ -339,7 +340,7 @@ def _scored_fold(split, X, fold, folder, **how):
     """Run a fold where its network may be left behind: only tables travel between processes, and to the folder."""
     file = None if folder is None else Path(folder) / f"fold-{fold}.csv.gz"
     if file is not None:
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ValueError):  # one that is damaged is done again
             return read(file)
     done = fit_fold(split, X, fold, **how)
     tunable = done.validated if done.validation != "test" else done.validated[:0]  # nothing may be tuned on the test
@@ -534,7 +535,8 @@ def stored(folder):
     rows = []
     settings.settle_all(folder)
     for file in sorted(Path(folder).glob("*/*/*/seed-*.json")):
-        rows.append({"file": str(file.with_suffix(".csv.gz")), **json.loads(file.read_text(encoding="utf-8"))})
+        said = _sidecar(file) | {"file": str(file.with_suffix(".csv.gz"))}
+        rows.append({"file": said.pop("file"), **said})
     return pd.DataFrame(rows, columns=None if rows else ["file", "corpus", "protocol", "recipe", "seed"])
 
 
@@ -750,14 +752,16 @@ def refuse_place(file):
     Raises
     ------
     ValueError
-        If it is no table's name.
+        If it is no table's name, or somebody else's JSON file beside it would be lost.
     OSError
         If a folder is there, or nothing can be.
     """
     file = Path(file)
     if not file.name.endswith((".csv", ".csv.gz")):
         raise ValueError(f"{file} is no name of a table; expected one that ends in .csv or .csv.gz")
-    settings.refuse_place(*_files(file))
+    files = _files(file)
+    settings.refuse_sidecar(files[-1])
+    settings.refuse_place(*files)
 
 
 def write(result, file):
@@ -794,15 +798,36 @@ def read(file):
     ------
     FileNotFoundError
         If there is none.
+    ValueError
+        If it is damaged.
     """
     files = _files(file)
     with settings.settled(files[0]):
         if missing := [one for one in files if not one.is_file()]:
             raise FileNotFoundError(f"{missing[0]} does not exist; make it with 'python -m serlib evaluate'")
-        predictions, validated, history = map(pd.read_csv, files[:-1])
-        about = json.loads(files[-1].read_text(encoding="utf-8"))
+        predictions, validated, history = map(_table, files[:-1])
+        about = _sidecar(files[-1])
+    if lacking := sorted(set(KEYS).difference(predictions)):
+        raise ValueError(f"{file} lacks the columns {lacking[:3]} ({len(lacking)} in all); evaluate again")
     predictions.attrs = validated.attrs = {"synthetic": about.get("synthetic")}
     return Result(predictions, validated, history, about)
+
+
+def _table(file):
+    """Read a table of a result."""
+    text = settings.read_text(file)
+    settings.header(file, text)
+    try:
+        return pd.read_csv(io.StringIO(text))
+    except ValueError as error:
+        raise ValueError(f"{file} is not a CSV table ({error}); evaluate again") from None
+
+
+def _sidecar(file):
+    """Read what a result says of itself."""
+    if not isinstance(about := settings.read_json(file), dict):
+        raise ValueError(f"{file} does not say what result it belongs to; evaluate again")
+    return about
 
 
 def _files(file):

@@ -266,8 +266,11 @@ def extract(table, *, features, root=None, n_jobs=-1, verify=False, progress=Fal
     job = functools.partial(from_file, features=features)
     made_by = _made_by(features=dataclasses.asdict(features), scipy=scipy.__version__)
     how = {"root": root, "n_jobs": n_jobs, "verify": verify, "progress": progress}
-    vectors = _measured(table, job, made_by, desc="features", **how)
-    return np.array(vectors, np.float32).reshape(len(table), features.n_mfcc)
+    X = _measured(table, job, made_by, features.n_mfcc, desc="features", **how)
+    if not np.isfinite(X).all():
+        again = "forget them with 'python -m serlib cache --clear'"
+        raise ValueError(f"the cache holds vectors with numbers that are not finite, which none of ours has; {again}")
+    return X
 
 
 def level_and_pitch(table, *, root=None, n_jobs=-1, progress=False):
@@ -293,8 +296,7 @@ def level_and_pitch(table, *, root=None, n_jobs=-1, progress=False):
     """
     made_by = _made_by(pitch=audio.PITCH_HZ, voiced_db=audio.VOICED_DB, librosa=metadata.version("librosa"))
     how = {"root": root, "n_jobs": n_jobs, "progress": progress}
-    measured = _measured(table, _level_and_pitch, made_by, desc="level and pitch", **how)
-    return np.array(measured, np.float32).reshape(len(table), 2)
+    return _measured(table, _level_and_pitch, made_by, 2, desc="level and pitch", **how)
 
 
 def _level_and_pitch(source):
@@ -303,8 +305,8 @@ def _level_and_pitch(source):
     return np.array([audio.level_db(signal), audio.pitch_hz(signal, sr)], np.float32)
 
 
-def _measured(table, job, made_by, *, desc, root, n_jobs, progress, verify=False):
-    """Return what `job` makes of each recording of a table, from the cache where it is known."""
+def _measured(table, job, made_by, n_numbers, *, desc, root, n_jobs, progress, verify=False):
+    """Return so many numbers as `job` makes of each recording of a table, from the cache where they are known."""
     if root is None:
         from . import index  # and with it pandas, which prediction does without
 
@@ -312,7 +314,7 @@ def _measured(table, job, made_by, *, desc, root, n_jobs, progress, verify=False
     root = Path(root)
     paths, wanted = table["path"].tolist(), table["content"].tolist()
     _refuse_changes(root, paths, wanted, cache.contents(root, paths, verify=verify, progress=progress))
-    known = cache.vectors(made_by, wanted)
+    known = cache.vectors(made_by, wanted, n_numbers)
     unknown = {content: root / path for content, path in zip(wanted, paths, strict=True) if content not in known}
     job, unread = functools.partial(_compute, job), {}
     for done in in_chunks(job, list(unknown.items()), n_jobs=n_jobs, desc=desc, progress=progress):
@@ -323,7 +325,7 @@ def _measured(table, job, made_by, *, desc, root, n_jobs, progress, verify=False
     if unread:
         few, n = sorted(unread.values())[:3], len(unread)
         raise ValueError("; ".join(few) + (f" ({n:,} recordings in all cannot be read)" if n > 1 else ""))
-    return [known[content] for content in wanted]
+    return np.array([known[content] for content in wanted], np.float32).reshape(len(table), n_numbers)
 
 
 def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):

@@ -375,13 +375,15 @@ def write(table, csv):
     Raises
     ------
     ValueError
-        If it is called as the table by which a corpus of your own declares itself, which would be lost.
+        If it is called as the table by which a corpus of your own declares itself, which would be lost, or somebody
+        else's JSON file is beside it, which would.
     IsADirectoryError
         If a folder is there.
     """
     csv = Path(csv)
     if csv.name == corpora.OWN_TABLE:
         raise ValueError(f"{csv} would declare a corpus; nothing was written. Name another place with -o")
+    settings.refuse_sidecar(csv.with_suffix(".json"))
     with replacing_together(csv, csv.with_suffix(".json")) as (rows, about):
         table.to_csv(rows, index=False, float_format="%.4f", lineterminator="\n")
         about.write_text(json.dumps(table.attrs, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

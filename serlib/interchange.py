@@ -130,7 +130,12 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
     if not (folder / "db.yaml").is_file():
         raise FileNotFoundError(f"{folder} holds no db.yaml; expected an audformat database")
     _refuse_code(folder)
-    database = audformat.Database.load(str(folder))
+    _refuse_unfolding(folder)
+    try:
+        database = audformat.Database.load(str(folder), load_data=True)
+    except Exception as error:  # audformat, yaml, pandas and pyarrow have a kind for each fault
+        why = settings.printable(str(error).split("\n")[0])
+        raise ValueError(f"{folder} is no audformat database that can be read ({why}); get it again") from None
     if not re.fullmatch(r"\w[\w.-]*", str(database.name)):
         raise ValueError(f"{folder} is called {database.name!r}; expected letters, digits, '.', '-' and '_'. Rename it")
     if table not in database.tables:
@@ -138,6 +143,8 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
     rows = database[table].df
     if "emotion" not in rows or rows["emotion"].isna().all() or not audformat.is_filewise_index(rows.index):
         raise ValueError(f"{folder}: table {table!r} gives no emotion to whole files; name another")
+    if rows.index.isna().any():
+        raise ValueError(f"{folder}: table {table!r} has a row without a file; expected one in each. Mend it")
     rows = rows[["emotion"]].dropna().assign(speaker=_speaker_of_files(audformat, database, table))
     if (silent := rows.index[rows["speaker"].isna()]).size:
         raise ValueError(
@@ -168,6 +175,20 @@ def _refuse_code(folder):
         raise ValueError(
             f"{pickles[0]} is pickled, and could run code when it is read; expected tables as CSV or Parquet. Delete it"
         )
+
+
+def _refuse_unfolding(folder):
+    """Raise if a table of a database is larger than any of a corpus, packed as it may be."""
+    import pyarrow.parquet  # with which audformat reads such files
+
+    for file in sorted(folder.glob("db.*.csv")):
+        settings.header(file, settings.read_text(file))
+    for file in sorted(folder.glob("db.*.parquet")):
+        try:
+            said = pyarrow.parquet.read_metadata(file)
+        except (pyarrow.ArrowException, OSError) as error:
+            raise ValueError(f"{file} is no Parquet table ({error}); get it again") from None
+        settings.refuse_unfolding(file, said.num_columns, said.num_rows)
 
 
 def _speaker_of_files(audformat, database, table):
@@ -201,7 +222,8 @@ def _about_speakers(database):
     known = database[said].df.to_dict("index") if isinstance(said, str) else said
     speakers = {}
     for name, about in known.items() if isinstance(known, dict) else ():
-        about = {key: value for key, value in about.items() if pd.notna(value)} if isinstance(about, dict) else {}
+        said = about.items() if isinstance(about, dict) else ()
+        about = {key: value for key, value in said if isinstance(value, (str, Real)) and pd.notna(value)}
         speakers[str(name)] = corpora.Speaker(
             gender=about["gender"] if about.get("gender") in labels.GENDERS else "",
             age=int(age) if isinstance(age := about.get("age"), Real) and 0 <= age <= corpora.MAX_AGE else None,

@@ -478,6 +478,19 @@ def refuse_place(path, *others):
         pass
 
 
+def refuse_sidecar(file):
+    """Raise ValueError if a JSON file that would be replaced beside what was named is none of ours: it would be lost.
+
+    Parameters
+    ----------
+    file : Path
+    """
+    with contextlib.suppress(ValueError):
+        if not os.path.isfile(file) or "corpus" in dict(read_json(file)):
+            return
+    raise ValueError(f"{file} is not serlib's, and would be replaced; nothing was written. Name another place with -o")
+
+
 def _refuse_folders(files):
     for file in files:
         if file.is_dir():
@@ -599,9 +612,9 @@ def _told_of(path, faults):
     except OSError as error:
         if error.errno not in faults:
             raise
+        why = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror
         raise type(error)(
-            f"{path} cannot be written ({error.strerror}); what was there before is still there. Make room, or name"
-            " another place"
+            f"{path} cannot be written ({why}); what was there before is still there. Make room, or name another place"
         ) from error
 
 

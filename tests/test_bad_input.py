@@ -598,6 +598,12 @@ def test_what_stands_beside_a_table_is_checked_too(table, terminal, workplace, b
         ),
         (("train", "-p", "a.csv", "-o", "b"), "b.txt", "--seed"),
         (
+            ("index", "-d", "corpus", "-n", "emodb", "-o", "b.csv"),
+            "b.json",
+            "b.json is not serlib's, and would be replaced; nothing was written. Name another place",
+        ),
+        (("evaluate", "-p", "a.csv", "-o", "b.csv"), "b.json", "b.json is not serlib's, and would be replaced"),
+        (
             ("evaluate", "-p", "a.csv"),
             ".a.csv.committed/thesis.txt",
             "holds 'thesis.txt', which is none of a.csv's files",
@@ -624,7 +630,10 @@ def test_what_is_somebody_elses_stays(table, terminal, workplace, words, there, 
     ("words", "message"),
     [
         (("index", "-d", "corpus", "-n", "emodb", "-o", "/proc/b.csv"), "/proc/b.csv cannot be written (No such file"),
-        (("index", "-d", "corpus", "-n", "emodb", "-o", "/dev/null/b.csv"), "/dev/null/b.csv cannot be written (File"),
+        (
+            ("index", "-d", "corpus", "-n", "emodb", "-o", "/dev/null/b.csv"),
+            "/dev/null/b.csv cannot be written (its folder",
+        ),
         (("train", "-p", "a.csv", "-o", "/proc/b"), "/proc/b cannot be written (No such file or directory); what was"),
         (
             ("index", "-d", "corpus", "-n", "emodb", "-o", f"{'b' * 300}.csv"),

@@ -1,3 +1,4 @@
+import contextlib
 import hashlib
 import os
 import sqlite3
@@ -8,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from serlib import cache
+from serlib import cache, features, settings
 
 
 @pytest.fixture
@@ -79,11 +80,11 @@ def test_what_is_gone_has_no_content(folder):
 def test_vectors_come_back_by_content_and_maker(workplace):
     fresh = {f"{number:064x}": np.arange(number, number + 50, dtype=np.float32) for number in range(1200)}
     cache.store("mfcc", fresh)
-    found = cache.vectors("mfcc", [*fresh, "f" * 64])
+    found = cache.vectors("mfcc", [*fresh, "f" * 64], 50)
     assert found.keys() == fresh.keys()
     for content, vector in fresh.items():
         np.testing.assert_array_equal(found[content], vector)
-    assert cache.vectors("other settings", fresh) == {}
+    assert cache.vectors("other settings", fresh, 50) == {}
 
 
 def test_the_cache_is_summed_up_and_cleared(folder):
@@ -96,16 +97,48 @@ def test_the_cache_is_summed_up_and_cleared(folder):
     assert (cache.summary()["n_contents"], cache.summary()["n_vectors"]) == (0, 0)
 
 
-@pytest.mark.parametrize("damage", [b"no database", None])
-def test_a_damaged_cache_is_made_anew(folder, damage):
+def test_a_damaged_cache_is_made_anew(folder):
     cache.store("mfcc", {f"{number:064x}": np.zeros(50, np.float32) for number in range(1000)})
     file = cache.summary()["file"]
-    content = damage or open_and_spoil(file)
+    content = open_and_spoil(file)
     with open(file, "wb") as opened:
         opened.write(content)
     assert cache.contents(folder, PATHS) == [sha(folder / path) for path in PATHS]
     cache.store("mfcc", {"1" * 64: np.ones(50, np.float32)})
-    assert list(cache.vectors("mfcc", ["1" * 64])) == ["1" * 64]
+    assert list(cache.vectors("mfcc", ["1" * 64], 50)) == ["1" * 64]
+
+
+@pytest.mark.parametrize("other", ["no database", "create table notes (a)", "create table contents (a integer)"])
+def test_what_is_no_cache_of_ours_is_named_and_stays(workplace, other):
+    file = settings.current().cache / "cache.sqlite"
+    file.parent.mkdir(parents=True)
+    if other == "no database":
+        file.write_text(other)
+    else:
+        with contextlib.closing(sqlite3.connect(file)) as connection:
+            connection.execute(other)
+    before = file.read_bytes()
+    for act in (cache.summary, cache.clear, lambda: cache.store("mfcc", {"1" * 64: np.ones(50, np.float32)})):
+        with pytest.raises(ValueError, match=r"cache.sqlite is no cache of serlib's \(.*\); move it away"):
+            act()
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("vector", ["text", None, 3, b"7 bytes", np.ones(49, np.float32).tobytes()])
+def test_a_stored_vector_that_is_none_is_computed_again(workplace, vector):
+    cache.store("mfcc", {"1" * 64: np.ones(50, np.float32), "2" * 64: np.ones(50, np.float32)})
+    with contextlib.closing(sqlite3.connect(cache.summary()["file"])) as connection, connection:
+        connection.execute("update vectors set vector = ? where content = ?", (vector, "1" * 64))
+    assert list(cache.vectors("mfcc", ["1" * 64, "2" * 64], 50)) == ["2" * 64]
+
+
+def test_stored_numbers_that_are_not_finite_are_refused(emodb, workplace):
+    table = emodb[:3]
+    features.extract(table, features=settings.RECIPES["paper"].features)
+    with contextlib.closing(sqlite3.connect(cache.summary()["file"])) as connection, connection:
+        connection.execute("update vectors set vector = ?", (np.full(50, np.nan, np.float32).tobytes(),))
+    with pytest.raises(ValueError, match="numbers that are not finite, which none of ours has; forget them with"):
+        features.extract(table, features=settings.RECIPES["paper"].features)
 
 
 def open_and_spoil(file):
@@ -129,5 +162,5 @@ def test_processes_use_it_at_once(workplace):
     running = [subprocess.Popen([sys.executable, "-c", code, name], cwd=workplace) for name in ("a", "b", "c", "a")]
     assert [process.wait() for process in running] == [0, 0, 0, 0]
     for name in ("a", "b", "c"):
-        found = cache.vectors(name, [f"{k:064x}" for k in range(50)])
+        found = cache.vectors(name, [f"{k:064x}" for k in range(50)], 50)
         assert [int(vector[0]) for vector in found.values()] == list(range(50))

@@ -107,7 +107,7 @@ class Answer(BaseHTTPRequestHandler):
             self.end_headers()
             return
         if here.says:
-            self.send_response(302 if here.says[0] == "Location" else 200)
+            self.send_response(200)
             self.send_header(*here.says)
             self.end_headers()
             return
@@ -377,16 +377,14 @@ def test_of_a_transfer_that_falls_silent_what_came_is_kept(publisher, emodb, dat
     assert publisher.asked[1] == ("/emodb.zip", f"bytes={n_kept}-")
 
 
-@pytest.mark.parametrize(
-    "header",
-    [("Content-Length", "abc"), ("Content-Length", "7, 8"), ("Location", "/emodb.zip"), ("Location", "file:a.zip")],
-)
 @pytest.mark.parametrize("is_known", [True, False])
-def test_an_answer_that_makes_no_sense_is_said_to_be_so(publisher, emodb, data, header, is_known):
-    publisher.says = header
+def test_an_answer_that_makes_no_sense_is_said_to_be_so(publisher, emodb, data, is_known):
+    publisher.says = ("Content-Length", "abc")
     passport = emodb if is_known else small(url=f"{publisher.url}/emodb.zip")
     message = refusal(ConnectionError, passport, data)
-    assert re.search(r"emodb.zip: the (server's answer cannot be used \(.*\)|transfer broke off); ", message)
+    assert (
+        "emodb.zip: the server's answer cannot be used (invalid literal for int() with base 10: 'abc'); try" in message
+    )
     publisher.says = None
     assert download.fetch(passport, data).ok
 

@@ -226,6 +226,60 @@ def test_a_database_whose_name_is_a_path_is_refused(database):
         interchange.from_audformat(folder, emotions=WORDS)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("source: a school\n", ""),
+        ("scheme_id: emotion", "scheme_id: nothing"),
+        ("schemes:\n", "schemes: []\nothers:\n"),
+    ],
+)
+def test_a_database_that_says_what_none_says_is_one_line(database, old, new):
+    file = database[0] / "db.yaml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+    with pytest.raises(
+        ValueError, match=r"^[^\n]*database is no audformat database that can be read \(.*\); get it again$"
+    ):
+        interchange.from_audformat(database[0], emotions=WORDS)
+
+
+def test_tables_that_would_unfold_are_refused_before_they_do(database):
+    folder = database[0]
+    rows = pd.DataFrame({"file": ["wav/03a01Fa.wav"] * 3_000_000, "emotion": "Wut"})
+    rows.to_parquet(folder / "db.emotion.parquet")
+    with pytest.raises(ValueError, match=r"db.emotion.parquet has 3,000,000 lines of 2 columns; expected at most"):
+        interchange.from_audformat(folder, emotions=WORDS)
+    (folder / "db.emotion.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ValueError, match=r"db.emotion.parquet is no Parquet table \(.*\); get it again"):
+        interchange.from_audformat(folder, emotions=WORDS)
+    (folder / "db.emotion.parquet").unlink()
+    (folder / "db.emotion.csv").write_text("file" + "," * 20_000)
+    with pytest.raises(ValueError, match=r"db.emotion.csv has 0 lines of 20,001 columns; expected at most"):
+        interchange.from_audformat(folder, emotions=WORDS)
+
+
+def test_lists_within_lists_about_a_speaker_are_left_out(database):
+    file = database[0] / "db.yaml"
+    text = file.read_text()
+    bomb = "\n".join(f"a{k}: &a{k} [{', '.join([f'*a{k - 1}' if k else 'x'] * 9)}]" for k in range(9))
+    assert text.count("age: 31") == 1
+    file.write_text(f"{bomb}\n{text.replace('age: 31', 'race: *a8')}")
+    table = interchange.from_audformat(database[0], emotions=WORDS)
+    assert set(table["race"]) == {""}
+
+
+def test_a_row_without_a_file_is_refused(database):
+    folder, db = database
+    (folder / "db.emotion.parquet").unlink()
+    db.save(str(folder), storage_format="csv")
+    file = folder / "db.emotion.csv"
+    file.write_text(file.read_text().replace("wav/03a01Nc.wav", ""))
+    with pytest.raises(ValueError, match="table 'emotion' has a row without a file; expected one in each. Mend it"):
+        interchange.from_audformat(database[0], emotions=WORDS)
+
+
 def test_another_table_may_hold_the_emotions(database):
     folder, db = database
     db["gold.standard"] = audformat.Table(db["emotion"].index[:2])
