@@ -35,13 +35,8 @@ SPOILT = (
 )  # fetched again
 MAX_MEMBERS, MAX_BYTES = 20_000, 3 << 30  # of an archive, packed or not; the largest corpus has 7,442 files and 1 GB
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, IndexError, OSError, RuntimeError, UnicodeError)
-MISLAID = (
-    errno.EEXIST,
-    errno.EISDIR,
-    errno.ENOTDIR,
-    errno.ENAMETOOLONG,
-    errno.EINVAL,
-)  # what an archive is to blame for
+# What an archive is to blame for, not the disk.
+MISLAID = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
 
 
 def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):

@@ -386,7 +386,8 @@ def write(table, csv):
     settings.refuse_sidecar(csv.with_suffix(".json"))
     with replacing_together(csv, csv.with_suffix(".json")) as (rows, about):
         table.to_csv(rows, index=False, float_format="%.4f", lineterminator="\n")
-        about.write_text(json.dumps(table.attrs, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        said = {"corpus": table["corpus"].iloc[0], **table.attrs}  # by which it is known to be ours
+        about.write_text(json.dumps(said, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read(csv):

@@ -172,9 +172,8 @@ def _refuse_strange_layers(network):
             strange += [name for name in names if name not in OPERATORS]
             strange += [f"{names[0]} of {domain.decode()}" for domain in filter(None, node[7])]
             strange += ["a graph in a layer" for attribute in attributes if attribute[6] or attribute[11]]
-            strange += [
-                f"{names[0]} with large numbers" for attribute in attributes if _largest(attribute) > MAX_NUMBER
-            ]
+            if any(_largest(attribute) > MAX_NUMBER for attribute in attributes):
+                strange.append(f"{names[0]} with large numbers")
             if "Conv" in names and not any(attribute[1] == [b"kernel_shape"] for attribute in attributes):
                 strange.append("Conv of any length")
     if counted.total() > N_LAYERS or any(counted[name] > n for name, n in N_LARGE.items()):

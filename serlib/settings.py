@@ -486,7 +486,7 @@ def refuse_sidecar(file):
     file : Path
     """
     with contextlib.suppress(ValueError):
-        if not os.path.isfile(file) or "corpus" in dict(read_json(file)):
+        if not os.path.isfile(file) or (isinstance(said := read_json(file), dict) and "corpus" in said):
             return
     raise ValueError(f"{file} is not serlib's, and would be replaced; nothing was written. Name another place with -o")
 

@@ -618,7 +618,7 @@ def test_what_stands_beside_a_table_is_checked_too(table, terminal, workplace, b
 def test_what_is_somebody_elses_stays(table, terminal, workplace, words, there, message):
     for kept in (there, "b/thesis.txt" if there.startswith("b/") else "thesis.txt", "c/thesis.txt"):
         (workplace / kept).parent.mkdir(parents=True, exist_ok=True)
-        (workplace / kept).write_text("{}")
+        (workplace / kept).write_text("[1]")
     before = {file: file.read_bytes() for file in workplace.rglob("*") if file.is_file() and file.suffix != ".sqlite"}
     code, out, (line,) = terminal(*words, *(["--seed", "-1"] if there == "b.txt" else []))
     assert (code, out) == (2, "")

@@ -51,7 +51,7 @@ def test_a_step_that_is_killed_leaves_the_old_or_the_new_and_ends_well_when_done
 
 
 def write_table(seed):
-    table = pd.DataFrame({"utterance": [f"emodb/{seed}"]})
+    table = pd.DataFrame({"utterance": [f"emodb/{seed}"], "corpus": "emodb"})
     table.attrs = {"seed": seed}
     index.write(table, "table.csv")
 
