@@ -129,7 +129,7 @@ class Client(nbclient.NotebookClient):
         return super().process_message(msg, cell, cell_index)
 
 
-def execute(notebook, folder):
+def execute(notebook, folder, *, timeout_s=3600):
     """Run a notebook's cells in a fresh kernel.
 
     Parameters
@@ -138,6 +138,8 @@ def execute(notebook, folder):
         Filled with outputs and widget state.
     folder : path-like
         Where the kernel works.
+    timeout_s : float
+        How long a cell may take.
 
     Returns
     -------
@@ -147,7 +149,7 @@ def execute(notebook, folder):
     """
     client = Client(
         notebook,
-        timeout=3600,
+        timeout=timeout_s,
         kernel_name="python3",
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(folder)}},

@@ -755,11 +755,8 @@ def distinct(n):
 UNFOLDING = {
     "many lists": ("a.json.gz", lambda: "[" + "[]," * 20_000_000 + "[]]", ("audit",)),
     "many objects": ("a.json", lambda: f"[{distinct(100_000)}]", ("audit",)),
-    "many lines of objects": ("a.jsonl", lambda: distinct(100_000).replace(",", "\n"), ("audit",)),
     "many columns": ("a.csv", lambda: "path" + "," * 4_000_000 + "\na.wav\n", ("audit",)),
-    "many columns of an index": ("a.csv", lambda: ",".join(index.COLUMNS) + "," * 4_000_000, ("train", "-p")),
     "filled up": ("a.csv", lambda: "path" + "," * 9_000 + "\n" + "a.wav\n" * 2_000_000, ("audit",)),
-    "filled up, after a blank": ("a.csv", lambda: "\n\npath" + "," * 9_000 + "\n" + "a\n" * 4_000_000, ("audit",)),
     "filled up, of your own": ("utterances.csv", lambda: "path" + ",a" * 9_000 + "\n" * 2_000_000, ("index", "-d")),
 }
 
