@@ -27,6 +27,7 @@ from .settings import SEED, Recipe, replacing, replacing_together
 
 BUNDLE_FORMAT = 2
 PARTS = ("MODEL_CARD.md", "bundle.json", "history.csv", "model.keras", "model.onnx")
+PICTURES = ("learning-curves", "confusion")  # which `train -a -c` draws into a bundle: a PNG file and its sidecar each
 MAX_BYTES = 64 << 20  # of a network's file; the largest that a recipe allows is smaller, that of `paper` has 0.3 MB
 KERAS_WEIGHTS = "model.weights.h5"  # in model.keras, which is a zip archive
 KEPT_EVERY, PARTIAL_FILE = 25, "state.npz"  # epochs; of a training that may be interrupted
@@ -520,7 +521,8 @@ def refuse_place(folder):
     folder = Path(folder)
     if folder.exists() and not (folder / "bundle.json").is_file():
         raise ValueError(f"{folder} exists and is not a bundle; nothing was written. Name another place with -o")
-    if others := sorted(file.name for file in folder.glob("*") if file.name not in PARTS and file.name[0] != "."):
+    ours = {*PARTS, *(f"{name}.{suffix}" for name in PICTURES for suffix in ("png", "json"))}
+    if others := sorted(file.name for file in folder.glob("*") if file.name not in ours and file.name[0] != "."):
         holds = f"{folder} holds {settings.printable(others[0])!r}, which is no part of a bundle"
         raise ValueError(f"{holds}; nothing was written. Name another place with -o")
     with settings.hidden(folder, is_folder=True):

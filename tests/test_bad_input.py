@@ -654,6 +654,12 @@ def test_a_place_where_nothing_can_be_written_is_named_before_any_work(
     assert message in line
 
 
+def test_a_bundle_with_its_pictures_is_replaced(table, terminal, workplace):
+    for _ in range(2):
+        assert terminal("train", "-p", "a.csv", "--epochs", 2, "-a", "-c", "-o", "b")[0] == 0
+    assert len(list((workplace / "b").glob("*.png"))) == 2
+
+
 def test_a_corpus_of_your_own_that_is_gone_is_said_to_be(wavs, terminal, workplace):
     rows = [f"{emotion}-{number}.wav,{emotion},a" for emotion in ("anger", "fear") for number in range(5)]
     folder = wavs(*(row.split(",")[0] for row in rows))
