@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 import time
 import urllib.request
 import zlib
@@ -21,6 +22,14 @@ def _tiny(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("SERLIB_PROFILE", "tiny")
     monkeypatch.delenv("SERLIB_DATA", raising=False)
     monkeypatch.delenv("SERLIB_CACHE", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _no_figures():
+    """Let go of the figures that a test drew; tests of what pyplot holds find none but their own."""
+    yield
+    if plt := sys.modules.get("matplotlib.pyplot"):
+        plt.close("all")
 
 
 @pytest.fixture
@@ -105,7 +114,8 @@ def wait_for(address, server, *, seconds=60):
 def offline(file):
     """Return the environment in which Python reaches this machine only, and writes to a file what else it tried."""
     file.touch()
-    return {"PYTHONPATH": str(Path(__file__).parent / "offline"), "SERLIB_REFUSED": str(file)}
+    here = [str(Path(__file__).parent / "offline"), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(here), "SERLIB_REFUSED": str(file)}
 
 
 def real(corpus):
