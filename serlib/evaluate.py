@@ -759,9 +759,7 @@ def refuse_place(file):
     file = Path(file)
     if not file.name.endswith((".csv", ".csv.gz")):
         raise ValueError(f"{file} is no name of a table; expected one that ends in .csv or .csv.gz")
-    files = _files(file)
-    settings.refuse_sidecar(files[-1])
-    settings.refuse_place(*files)
+    settings.refuse_place(*_files(file))
 
 
 def write(result, file):

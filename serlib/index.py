@@ -383,7 +383,6 @@ def write(table, csv):
     csv = Path(csv)
     if csv.name == corpora.OWN_TABLE:
         raise ValueError(f"{csv} would declare a corpus; nothing was written. Name another place with -o")
-    settings.refuse_sidecar(csv.with_suffix(".json"))
     with replacing_together(csv, csv.with_suffix(".json")) as (rows, about):
         table.to_csv(rows, index=False, float_format="%.4f", lineterminator="\n")
         said = {"corpus": table["corpus"].iloc[0], **table.attrs}  # by which it is known to be ours

@@ -455,46 +455,57 @@ def replacing_together(path, *others):
     ------
     list of Path
         As many new paths, which end in the same names.
+
+    Raises
+    ------
+    ValueError, OSError
+        If something would be lost, as `refuse_place` says, or nothing can be written there.
     """
     path = Path(os.path.abspath(path))
     with hidden(path, is_folder=True) as making:
         yield [making / Path(each).name for each in (path, *others)]
-        _refuse_folders(path.with_name(new.name) for new in making.iterdir() if not new.is_dir())
+        _refuse_losses(path, [path.with_name(new.name) for new in making.iterdir() if not new.is_dir()])
         with settled(path):
             making.rename(_committed(path))
             _move_out(path)
 
 
 def refuse_place(path, *others):
-    """Raise OSError if files could not be written together: before any work, not after it.
+    """Raise if files could not be written together, or something would be lost: before any work, not after it.
 
     Parameters
     ----------
     path, *others : path-like
         As `replacing_together` takes them.
+
+    Raises
+    ------
+    ValueError
+        If a JSON file that would be replaced beside what was named is none of ours.
+    OSError
+        If a folder is there, or nothing can be.
     """
-    _refuse_folders(map(Path, (path, *others)))
+    _refuse_losses(path, (path, *others))
     with hidden(path):
         pass
 
 
-def refuse_sidecar(file):
-    """Raise ValueError if a JSON file that would be replaced beside what was named is none of ours: it would be lost.
-
-    Parameters
-    ----------
-    file : Path
-    """
-    with contextlib.suppress(ValueError):
-        if not os.path.isfile(file) or (isinstance(said := read_json(file), dict) and "corpus" in said):
-            return
-    raise ValueError(f"{file} is not serlib's, and would be replaced; nothing was written. Name another place with -o")
-
-
-def _refuse_folders(files):
-    for file in files:
-        if file.is_dir():
+def _refuse_losses(path, files):
+    """Raise if a file would replace a folder, or a JSON file that is none of ours, beside the one that was named."""
+    for file in map(Path, files):
+        if os.path.isdir(file):  # which takes any name, also one that is too long to be there
             raise IsADirectoryError(f"{file} is a folder; expected a file, or nothing. Name another")
+        is_beside = file.suffix == ".json" and file.name != Path(path).name
+        if is_beside and os.path.isfile(file) and not _is_sidecar(file):
+            why = "is not serlib's, and would be replaced; nothing was written"
+            raise ValueError(f"{file} {why}. Name another place with -o")
+
+
+def _is_sidecar(file):
+    """Say whether a JSON file tells of what corpus it is, as all of ours do."""
+    with contextlib.suppress(ValueError):
+        return isinstance(said := read_json(file), dict) and "corpus" in said
+    return False
 
 
 @contextlib.contextmanager

@@ -16,12 +16,6 @@ matplotlib.use("Agg")
 F = RECIPES["paper"].features
 
 
-@pytest.fixture(autouse=True)
-def _closed():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture
 def predictions(emodb):
     """What a model might say of synthetic EMODB."""
@@ -231,6 +225,19 @@ def test_a_saved_figure_is_the_same_bytes_twice_and_says_what_it_is(tmp_path):
     sidecar = json.loads((tmp_path / "a.json").read_text())
     assert sidecar.items() > about.items()
     assert "serlib" in sidecar["versions"]
+
+
+def test_a_figure_replaces_its_own_sidecar_and_nobody_elses(tmp_path):
+    about = {"corpus": "emodb", "protocol": None, "recipe": "paper", "seed": 42, "synthetic": True}
+    figure = figures.draw_probabilities({"anger": 0.7, "fear": 0.3}).figure
+    for _ in range(2):
+        figures.save(figure, tmp_path / "a.png", about=about)
+    for somebodys in ("[1]", "3", "{", '{"title": "thesis"}'):
+        (tmp_path / "b.json").write_text(somebodys)
+        with pytest.raises(ValueError, match=r"b\.json is not serlib's, and would be replaced; nothing was written"):
+            figures.save(figure, tmp_path / "b.png", about=about)
+        assert sorted(file.name for file in tmp_path.iterdir()) == ["a.json", "a.png", "b.json"]
+        assert (tmp_path / "b.json").read_text() == somebodys
 
 
 @pytest.mark.slow

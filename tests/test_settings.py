@@ -107,7 +107,7 @@ def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
 
 
 def test_what_belongs_together_is_replaced_whole_or_not_at_all(tmp_path):
-    files = [tmp_path / "a.csv", tmp_path / "a.json"]
+    files = [tmp_path / "a.csv", tmp_path / "a.validated.csv"]
     for file in files:
         file.write_text("old")
 
