@@ -340,8 +340,13 @@ def _scored_fold(split, X, fold, folder, **how):
     """Run a fold where its network may be left behind: only tables travel between processes, and to the folder."""
     file = None if folder is None else Path(folder) / f"fold-{fold}.csv.gz"
     if file is not None:
-        with contextlib.suppress(FileNotFoundError, ValueError):  # one that is damaged is done again
+        try:
             return read(file)
+        except FileNotFoundError:
+            pass
+        except ValueError:
+            for damaged in _files(file):
+                damaged.unlink(missing_ok=True)
     done = fit_fold(split, X, fold, **how)
     tunable = done.validated if done.validation != "test" else done.validated[:0]  # nothing may be tuned on the test
     result = Result(done.predictions, tunable, done.history, {"validation": done.validation})

@@ -48,6 +48,11 @@ def save(figure, path, *, about):
     Returns
     -------
     Path
+
+    Raises
+    ------
+    ValueError, OSError
+        If somebody else's JSON file is beside the PNG, a folder is there, or nothing can be written.
     """
     path = Path(path)
     if about.get("synthetic"):
@@ -55,7 +60,8 @@ def save(figure, path, *, about):
     versions = {"serlib": __version__, "python": platform.python_version(), "matplotlib": mpl.__version__}
     with replacing_together(path, path.with_suffix(".json")) as (picture, sidecar):
         figure.savefig(picture, dpi=150, bbox_inches="tight", metadata={"Software": None})
-        sidecar.write_text(json.dumps({**about, "versions": versions}, indent=1) + "\n", encoding="utf-8")
+        said = {"corpus": None, **about, "versions": versions}  # by the first it is known to be ours
+        sidecar.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     return path
 
 

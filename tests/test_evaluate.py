@@ -276,10 +276,11 @@ def test_a_stopped_evaluation_goes_on_where_it_was(emodb, workplace, monkeypatch
         evaluate.run(emodb, **how, folder=workplace / "folds")
     assert len(list((workplace / "folds").glob("*/fold-?.csv.gz"))) == 2
     evaluate.run(emodb, **how, seed=1, folder=workplace / "folds")  # another evaluation finds nothing done
-    (spoilt,) = (workplace / "folds").glob("*/fold-0.csv.gz")
-    spoilt.write_bytes(spoilt.read_bytes()[:60])  # what is damaged is done again
+    for name in ("fold-0.csv.gz", "fold-1.json"):  # what is damaged is done again
+        (spoilt,) = (workplace / "folds").glob(f"*/{name}")
+        spoilt.write_bytes(spoilt.read_bytes()[:60])
     result = evaluate.run(emodb, **how, folder=workplace / "folds")
-    assert fitted == [0, 1, 2, 0, 1, 2, 0, 2]
+    assert fitted == [0, 1, 2, 0, 1, 2, 0, 1, 2]
     for name in ("predictions", "validated", "history"):
         pd.testing.assert_frame_equal(getattr(result, name), getattr(expected, name), atol=5e-5, check_dtype=False)
     assert result.about == expected.about
