@@ -38,7 +38,7 @@ import json
 import zlib
 from collections import Counter
 from dataclasses import astuple, dataclass, fields, replace
-from itertools import product
+from itertools import chain, product
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -197,7 +197,7 @@ def write(name, root, *, seed=42):
     Raises
     ------
     FileExistsError
-        If the folder holds recordings that were not written here.
+        If the folder holds recordings that were not written here, or links, through which one would write elsewhere.
     """
     passport = corpora.get(name)
     folder = Path(root) / passport.folder
@@ -205,7 +205,7 @@ def write(name, root, *, seed=42):
     stamp, marker = _stamp(passport, chosen, seed), folder / MARKER
     if read_marker(folder) == stamp | {"is_complete": True}:
         return folder
-    _clear(folder)
+    _clear(folder, passport)
     _mark(marker, stamp | {"is_complete": False})
     for path, parsed in chosen.items():
         signal = speech(
@@ -260,17 +260,23 @@ def _stamp(passport, chosen, seed):
     }
 
 
-def _clear(folder):
-    """Take away what an earlier version or a killed run wrote; refuse to touch anything else."""
-    recordings = sorted(folder.rglob("*.wav"))
-    if recordings and not (folder / MARKER).is_file():
-        few = [path.relative_to(folder).as_posix() for path in recordings[:3]]
+def _clear(folder, passport):
+    """Take away what an earlier version or a killed run wrote, under published names; refuse to touch anything else."""
+    ours, others = set(passport.manifest()["path"]) if (folder / MARKER).is_file() else set(), []
+    written, sound = [], audio.SUFFIXES + audio.UNREAD_SUFFIXES
+    for file in sorted(Path(here, name) for here, *below in audio.walk(folder) for name in chain(*below)):
+        path = file.relative_to(folder).as_posix()
+        if path in ours and file.is_file() and not file.is_symlink():
+            written.append(file)
+        elif file.is_symlink() or (file.suffix.lower() in sound and file.name[0] != "."):
+            others.append(path)
+    if others:
         raise FileExistsError(
-            f"{folder} holds {len(recordings)} recordings that were not synthesised, such as {few}; expected none. "
-            "Write synthetic speech elsewhere"
+            f"{folder} holds {len(others)} recordings or links that were not synthesised, such as {others[:3]};"
+            " expected none. Write synthetic speech elsewhere"
         )
-    for path in recordings:
-        path.unlink()
+    for file in written:
+        file.unlink()
 
 
 def _choose(passport):

@@ -1,5 +1,6 @@
 import itertools
 import json
+import shutil
 from collections import Counter
 
 import librosa
@@ -146,14 +147,34 @@ def test_another_version_is_replaced_and_leaves_nothing_behind(made, tmp_path, m
     assert contents(synthetic.write("tess", tmp_path)) == contents(made["tess"])
 
 
-@pytest.mark.parametrize("path", ["OAF_neutral/OA_bite_neutral.wav", "YAF_sad/YAF_bath_sad.wav", "mine.wav"])
+@pytest.mark.parametrize(
+    "path", ["OAF_neutral/OA_bite_neutral.wav", "YAF_sad/YAF_bath_sad.wav", "YAF_sad/YAF_bath_sad.WAV", "mine.flac"]
+)
 def test_recordings_that_were_not_synthesised_are_never_touched(tmp_path, path):
     recording = tmp_path / "TESS" / path
     audio.write(recording, np.zeros(100, dtype=np.float32), 24414)
     before = recording.read_bytes()
-    with pytest.raises(FileExistsError, match="1 recordings that were not synthesised, such as"):
+    with pytest.raises(FileExistsError, match="1 recordings or links that were not synthesised, such as"):
         synthetic.write("tess", tmp_path)
     assert contents(tmp_path / "TESS") == {recording.relative_to(tmp_path / "TESS"): before}
+
+
+def test_recordings_behind_a_link_or_put_beside_synthetic_ones_are_never_touched(tmp_path, made):
+    file = min(made["tess"].rglob("*.wav")).relative_to(made["tess"])
+    (tmp_path / "mine").mkdir()
+    real = shutil.copy(made["tess"] / file, tmp_path / "mine")
+    (tmp_path / "linked" / "TESS").mkdir(parents=True)
+    (tmp_path / "linked" / "TESS" / file.parent).symlink_to(tmp_path / "mine")
+    shutil.copytree(made["tess"], tmp_path / "beside" / "TESS")
+    shutil.copytree(tmp_path / "mine", tmp_path / "beside" / "TESS" / "mine")
+    shutil.copytree(made["tess"], tmp_path / "linked file" / "TESS")
+    (tmp_path / "linked file" / "TESS" / file).unlink()
+    (tmp_path / "linked file" / "TESS" / file).symlink_to(real)
+    before = contents(tmp_path)
+    for place in ("linked", "beside", "linked file"):
+        with pytest.raises(FileExistsError, match="1 recordings or links that were not synthesised, such as"):
+            synthetic.write("tess", tmp_path / place, seed=7)
+    assert contents(tmp_path) == before
 
 
 def test_speech_is_float32_within_full_scale_and_needs_no_corpus():
