@@ -10,6 +10,7 @@ import io
 import json
 import os
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ COLUMNS = ("utterance", "corpus", "speaker", "emotion", "sentence", "content")
 PART_COLUMNS = ("part", "split", "set", "partition", "subset", "fold")
 ROLE = re.compile(r"(.*)(?<![a-z])(train|val|dev|test|eval)[a-z]*", re.IGNORECASE)  # the last in a part's name
 ROLES = ("train", "val", "dev", "test", "eval")  # each is compared with those before it
+MAX_PARTS = 500  # the published corpora have at most 91 speakers, each of whom may be a fold
 N_SAMPLED = 200  # rows of a table that decide which column holds the names
 
 LEAKS = split.LEAKS | {"utterance": ["utterance"]}
@@ -129,7 +131,7 @@ def read(files, corpus=None):
     tables = []
     for file, name in zip(files, _told_apart(files), strict=True):
         table = _table(file)
-        rows, part = _rows(table, passports, file), _part_column(table)
+        rows, part = _rows(table, passports, file), _part_column(table, file)
         parts = table[part] if part else pd.Series(name, index=table.index)
         if part and len(files) > 1:
             parts = parts.where(parts == "", f"{name} " + parts)
@@ -159,13 +161,17 @@ def examine(rows):
     Raises
     ------
     ValueError
-        If a part has no other to be compared with, or nothing is known of any utterance.
+        If a part has no other to be compared with, there are more than `MAX_PARTS`, or nothing is known of any
+        utterance.
     """
     known = rows[rows["corpus"] != ""]
     if known.empty:
         raise ValueError(
             f"none of the {len(rows):,} utterances is of a corpus; expected names that say so. Mend the table"
         )
+    if (n_parts := rows["part"].nunique()) > MAX_PARTS:
+        some = ", ".join(map(repr, rows["part"].unique()[:3]))
+        raise ValueError(f"there are {n_parts:,} parts, such as {some}; expected at most {MAX_PARTS}. Mend the table")
     compared, findings = [], []
     for part, others in _comparisons(rows[["table", "part"]].drop_duplicates()):
         against = others[0] if len(others) == 1 else "the others"
@@ -239,12 +245,15 @@ def _told_apart(files):
     return [file.relative_to(os.path.commonpath([file.parent for file in files])).as_posix() for file in files]
 
 
-def _part_column(table):
+def _part_column(table, file):
     """Return the column that tells parts apart, or None."""
-    called = {name.strip().lower(): name for name in table}
-    return next(
-        (called[name] for name in PART_COLUMNS if name in called and len(set(table[called[name]]) - {""}) > 1), None
-    )
+    for name in PART_COLUMNS:
+        called = [column for column in table if column.strip().lower() == name]
+        if len(called) > 1:
+            raise ValueError(f"{file}: the columns {called} would both tell the parts; expected one. Rename the other")
+        if called and len(set(table[called[0]]) - {""}) > 1:
+            return called[0]
+    return None
 
 
 def _rows(table, passports, file):
@@ -309,12 +318,12 @@ def _table(file):
     lines = [line.strip() for line in text.split("\n")]
     is_csv, separator = kind in (".csv", ".tsv"), max(",;\t", key=lines[0].count)
     if is_csv:
-        settings.header(file, text, separator)
+        settings.header(file, text, separator=separator)
     try:
         if is_csv:
-            table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
+            table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
         elif kind in (".json", ".jsonl", ".ndjson"):
-            records = _records(json.loads(text) if kind == ".json" else _json_lines(lines))
+            records = _records(_json(text) if kind == ".json" else _json_lines(lines))
         else:
             records = [{"path": line} for line in lines if line]
     except (ValueError, RecursionError) as error:
@@ -328,13 +337,24 @@ def _table(file):
     return table.fillna("")
 
 
+def _json(text):
+    """Read a JSON document in which no object has a name twice: which of the two would count?"""
+
+    def once(pairs):
+        if len(record := dict(pairs)) < len(pairs):
+            raise ValueError(f"{Counter(name for name, _ in pairs).most_common(1)[0][0]!r} stands there twice")
+        return record
+
+    return json.loads(text, object_pairs_hook=once)
+
+
 def _json_lines(lines):
     documents = []
     for number, line in enumerate(lines, 1):
         try:
-            documents += [json.loads(line)] if line else []
-        except json.JSONDecodeError as error:
-            raise ValueError(f"line {number}: {error.msg}") from None
+            documents += [_json(line)] if line else []
+        except ValueError as error:
+            raise ValueError(f"line {number}: {getattr(error, 'msg', error)}") from None
     return documents
 
 

@@ -13,8 +13,6 @@ import math
 import os
 import re
 from collections import Counter
-from csv import Error as CsvError
-from csv import reader as csv_rows
 from pathlib import Path
 
 import numpy as np
@@ -421,16 +419,13 @@ def _read(csv):
     if missing := [column for column in COLUMNS if column not in names]:
         raise ValueError(f"{csv} lacks the columns {missing[:3]} ({len(missing)} in all); {again}")
     try:
-        widths = sorted({len(row) for row in csv_rows(io.StringIO(text)) if row})
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
-    except (CsvError, pd.errors.ParserError) as error:
+    except pd.errors.ParserError as error:
         raise ValueError(f"{csv} is not a CSV table ({error}); {again}") from None
     if table.empty:
         raise ValueError(f"{csv} has no rows; {again}")
-    if len(widths) > 1:
-        raise ValueError(
-            f"{csv} has rows of {widths[0]} and of {widths[-1]} values, where all should be alike; {again}"
-        )
+    if (nobodys := table.loc[table["speaker"] == "", "utterance"]).size:
+        raise ValueError(f"{csv} does not say who speaks in {_few(nobodys)}; {again}")
     try:
         table = table.reindex(columns=[*COLUMNS, *DEMOGRAPHICS], fill_value="")
         table["age"] = table["age"].replace("", None)

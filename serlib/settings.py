@@ -16,6 +16,7 @@ import tempfile
 import warnings
 import zipfile
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -361,8 +362,8 @@ def read_text(file):
     return text
 
 
-def header(file, text, separator=","):
-    """Return the columns' names of a CSV table, before its rows are filled up to their number.
+def header(file, text, *, separator=",", wanted=()):
+    """Return the columns' names of a CSV table, each of whose rows has a value for each of them.
 
     Parameters
     ----------
@@ -371,6 +372,8 @@ def header(file, text, separator=","):
     text : str
         As `read_text` returns it.
     separator : str
+    wanted : sequence of str
+        Columns without which it is not what was asked for.
 
     Returns
     -------
@@ -380,13 +383,22 @@ def header(file, text, separator=","):
     Raises
     ------
     ValueError
-        If it is no CSV, or would unfold to more than a table has.
+        If it is no CSV, lacks a column, has a name twice or a row of another length, or would unfold to more than a
+        table has.
     """
+    rows = csv.reader(io.StringIO(text), delimiter=separator)
     try:
-        names = next(filter(None, csv.reader(io.StringIO(text), delimiter=separator)), [])
+        names = next(filter(None, rows), [])
+        first = f"{file}, line {rows.line_num or 1}"
+        if missing := [name for name in wanted if name not in names]:
+            raise ValueError(f"{first}: the column {missing[0]!r} is missing; expected {','.join(wanted)}")
+        if twice := [name for name, n in Counter(filter(None, names)).items() if n > 1]:
+            raise ValueError(f"{first}: the column {twice[0]!r} is there twice; expected each name once")
+        refuse_unfolding(file, len(names), text.count("\n"))
+        if uneven := next((rows.line_num for row in rows if row and len(row) != len(names)), None):
+            raise ValueError(f"{file}, line {uneven}: expected {len(names)} values, as in the first; mend that line")
     except csv.Error as error:
         raise ValueError(f"{file} is not a CSV table ({error}); save it as CSV in UTF-8") from None
-    refuse_unfolding(file, len(names), text.count("\n"))
     return names
 
 

@@ -503,6 +503,7 @@ CELLS = [
     ("path", "wav/a\0b.wav", "a.csv is no text (it holds characters of value zero)"),
     ("content", "0" * 64, "is not the file that was indexed (its content differs)"),
     ("utterance", "emodb/08a01Fa", "holds 'emodb/08a01Fa' twice; make it again"),
+    ("speaker", "", "a.csv does not say who speaks in 'emodb/03a01Fa'; make it again"),
     ("corpus", "savee", "holds the corpora ['emodb', 'savee'] (2 in all); expected one, called by its id"),
     ("sample_rate_hz", "9" * 30, "has text among its numbers"),
     ("duration_s", "long", "has text among its numbers"),
@@ -533,10 +534,20 @@ TEXTS = {
     "nothing": (lambda text: b"", "a.csv lacks the columns ['utterance', 'corpus', 'path'] (15 in all)"),
     "blank lines": (lambda text: b"\n\n", "a.csv lacks the columns"),
     "no rows": (lambda text: text.split("\n")[0].encode(), "a.csv has no rows; make it again"),
-    "cut off": (lambda text: text[:-200].encode(), "a.csv has rows of 13 and of 18 values, where all should be alike"),
+    "cut off": (
+        lambda text: text[:-200].encode(),
+        "a.csv, line 24: expected 18 values, as in the first; mend that line",
+    ),
     "a column less": (lambda text: text.replace("speaker", "spoken", 1).encode(), "lacks the columns ['speaker'] (1"),
-    "a value more": (lambda text: text.replace("\nemodb", "\nx,emodb", 1).encode(), "has rows of 18 and of 19 values"),
-    "an open quote": (lambda text: text.replace("wav/", '"wav/', 1).encode(), "a.csv "),
+    "a value more": (
+        lambda text: text.replace("\nemodb", "\nx,emodb", 1).encode(),
+        "a.csv, line 2: expected 18 values, as in the first",
+    ),
+    "a column twice": (
+        lambda text: text.replace("speaker", "emotion", 1).encode(),
+        "a.csv, line 1: the column 'emotion' is there twice; expected each name once",
+    ),
+    "an open quote": (lambda text: text.replace("wav/", '"wav/', 1).encode(), "a.csv, line 25: expected 18 values"),
     "UTF-16": (recoded("utf-16"), "a.csv is no text in UTF-8"),
     "no encoding": (lambda text: b"\xff\xfe\0" + bytes(range(256)), "a.csv is no text in UTF-8"),
     "a sound": (lambda text: GOOD["plain"], "a.csv is no text in UTF-8"),
@@ -764,7 +775,11 @@ UNFOLDING = {
     "many objects": ("a.json", lambda: f"[{distinct(100_000)}]", ("audit",)),
     "many columns": ("a.csv", lambda: "path" + "," * 4_000_000 + "\na.wav\n", ("audit",)),
     "filled up": ("a.csv", lambda: "path" + "," * 9_000 + "\n" + "a.wav\n" * 2_000_000, ("audit",)),
-    "filled up, of your own": ("utterances.csv", lambda: "path" + ",a" * 9_000 + "\n" * 2_000_000, ("index", "-d")),
+    "filled up, of your own": (
+        "utterances.csv",
+        lambda: "path,emotion,speaker" + "," * 9_000 + "\n" * 2_000_000,
+        ("index", "-d"),
+    ),
 }
 
 
@@ -815,7 +830,7 @@ def test_an_emotion_of_one_utterance_is_learned_and_never_tested(table, terminal
         ("path,emotion,speaker\n../a.wav,anger,a\n", "line 2: path is '../a.wav'; expected that of a sound file below"),
         ("path,emotion,speaker\n/a.wav,anger,a\n", "line 2: path is '/a.wav'"),
         ("path,emotion,speaker\n\\a.wav,anger,a\n", "line 2: path is '\\\\a.wav'"),
-        ("path,emotion,speaker\na.wav,anger\n", "line 2: expected 3 values, as in line 1"),
+        ("path,emotion,speaker\na.wav,anger\n", "line 2: expected 3 values, as in the first"),
         ("path,emotion,speaker\n" + "a" * 200_000 + ",anger,a\n", "is not a CSV table (field larger than field limit"),
         ("path,emotion,speaker\n", "has no rows; expected one per utterance"),
         ("", "line 1: the column 'path' is missing"),
@@ -865,6 +880,48 @@ def test_audit_names_what_it_cannot_read(tmp_path, terminal):
         assert f"{name} cannot be read as" in line
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"path\na.wav\n" * 999)[:-20])
     assert "a.csv.gz is no text in UTF-8" in terminal("audit", tmp_path / "a.csv.gz")[2][0]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        (
+            "a.json",
+            '{"train": ["03a01Fa.wav"], "train": ["08a01Fa.wav"], "test": ["03a01Wa.wav"]}',
+            "a.json cannot be read as JSON ('train' stands there twice)",
+        ),
+        (
+            "a.jsonl",
+            '\n{"path": "03a01Fa.wav", "part": "train", "part": "test"}',
+            "a.jsonl cannot be read as JSONL (line 2: 'part' stands there twice)",
+        ),
+        (
+            "a.csv",
+            "path,split,path\n03a01Fa.wav,train,03a01Wa.wav\n",
+            "line 1: the column 'path' is there twice",
+        ),
+        (
+            "a.csv",
+            "path,split,Split\n03a01Fa.wav,train,test\n",
+            "a.csv: the columns ['split', 'Split'] would both tell the parts; expected one",
+        ),
+        (  # as R writes it, with the rows' names
+            "a.csv",
+            '"path","split"\n"1","03a01Fa.wav","train"\n"2","03a01Wa.wav","test"\n',
+            "a.csv, line 2: expected 2 values, as in the first; mend that line",
+        ),
+        (
+            "a.csv",
+            "path,fold\n" + "".join(f"03a01Fa.wav,{fold}\n" for fold in range(501)),
+            "there are 501 parts, such as '0', '1', '2'; expected at most 500. Mend the table",
+        ),
+    ],
+)
+def test_audit_does_not_guess_what_a_table_means(workplace, terminal, name, text, message):
+    (workplace / name).write_text(text)
+    code, out, (line,) = terminal("audit", name)
+    assert (code, out) == (2, "")
+    assert message in line
 
 
 def test_half_a_character_in_a_split_file_does_no_harm(workplace, terminal):

@@ -627,9 +627,9 @@ SLIPS = {
     "a row too short": (
         "day 1/b.wav,sadness,Ann,female,30,",
         "day 1/b.wav,sadness,Ann",
-        "expected 6 values, as in line 1",
+        "expected 6 values, as in the first",
     ),
-    "a row too long": ("female,30,hello", "female,30,hello,you", "expected 6 values, as in line 1"),
+    "a row too long": ("female,30,hello", "female,30,hello,you", "expected 6 values, as in the first"),
     "an unknown emotion": ("boredom", "Bored", "emotion is 'Bored'; expected one of anger, .*perhaps 'boredom'"),
     "no emotion": ("boredom", "", "emotion is ''; expected one of anger, boredom"),
     "a bad gender": ("Ben,male", "Ben,M", "gender is 'M'; expected 'female', 'male' or nothing"),

@@ -536,22 +536,13 @@ def _from_table(file):
     optional = ("sentence", "take", "intensity")
     known = ("path", "emotion", "speaker", "gender", "age", *optional)
     text = settings.read_text(file)
-    settings.header(file, text)
+    columns = settings.header(file, text, wanted=known[:3])
     rows = csv.DictReader(io.StringIO(text))
-    columns = rows.fieldnames or []
-    if missing := [name for name in known[:3] if name not in columns]:
-        raise ValueError(f"{file}, line 1: the column {missing[0]!r} is missing; expected path,emotion,speaker")
     if unknown := [name for name in columns if name not in known]:
         raise ValueError(f"{file}, line 1: the column {unknown[0]!r} is unknown; expected some of {', '.join(known)}")
-    try:
-        numbered = [(rows.line_num, row) for row in rows]
-    except csv.Error as error:
-        raise ValueError(f"{file} is not a CSV table ({error}); save it as CSV in UTF-8") from None
     listed, speakers, stems = {}, {}, set()
-    for number, row in numbered:
-        where = f"{file}, line {number}"
-        if None in row or None in row.values():
-            raise ValueError(f"{where}: expected {len(columns)} values, as in line 1")
+    for row in rows:
+        where = f"{file}, line {rows.line_num}"
         path, speaker = PurePosixPath(row["path"].strip().replace("\\", "/")), row["speaker"].strip()
         if not path.name or leads_out(path):
             raise ValueError(f"{where}: path is {row['path']!r}; expected that of a sound file below {home}")
