@@ -1086,7 +1086,9 @@ class Recorder(anywidget.AnyWidget):
         self.on_msg(self._receive)
 
     def _receive(self, _widget, content, buffers):
-        self.value = (bytes(buffers[0]), content["sample_rate_hz"])
+        match content, buffers:  # anything else, no page of ours has sent
+            case {"sample_rate_hz": int(sr)}, [pcm] if 0 < sr < 1 << 31 and len(pcm) % 2 == 0:
+                self.value = (bytes(pcm), sr)
 
 
 class Voice(ipywidgets.HBox):
@@ -1154,7 +1156,11 @@ def talk(bundles):
         if sr is not None:
             content = audio.wav_bytes(np.frombuffer(content, "<i2"), sr)
         try:
-            return _answer(predictor(bundle), player, io.BytesIO(content))
+            chosen = predictor(bundle)
+        except (ValueError, OSError):
+            return None, "", f"{settings.short(bundle)} cannot be used any more; choose another model."
+        try:
+            return _answer(chosen, player, io.BytesIO(content))
         except (ValueError, OSError) as error:
             return None, "", f"{name}: {error}."
 

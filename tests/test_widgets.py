@@ -6,6 +6,7 @@ import datetime
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -629,6 +630,40 @@ def test_an_upload_that_is_too_large_is_not_decoded(shell, monkeypatch):
     monkeypatch.setattr(predict.Predictor, "hear", lambda *_: pytest.fail("it was decoded"))
     upload(shell, "long.wav", bytes(widgets.MAX_UPLOAD_BYTES + 1))
     assert "expected at most 8 MB" in shell.message.value
+
+
+@pytest.mark.parametrize("sr", ["abc", None, 1.5, float("nan"), 0, -1, 1 << 70, [16000]])
+def test_a_message_that_no_page_of_ours_sends_changes_nothing(shell, sr):
+    record(shell, NOISE, 16000)
+    before = shell.message.value
+    for content, buffers in (
+        ({"sample_rate_hz": sr}, [b"ab"]),
+        ({"sample_rate_hz": 16000}, [b"a"]),
+        ({}, []),
+        (3, None),
+    ):
+        shell.controls["voice"].recorder._handle_custom_msg(content, buffers)
+    assert shell.message.value == before
+    assert widgets.ERROR not in before
+
+
+def test_a_recording_at_a_rate_of_no_speech_is_a_sentence_not_an_error(shell):
+    for sr in (1, 768_000, (1 << 31) - 1):
+        record(shell, NOISE, sr)
+        assert (
+            f"has a rate of {sr:,} Hz; expected" in shell.message.value
+            or "expected one utterance" in shell.message.value
+        )
+        assert widgets.ERROR not in shell.message.value
+
+
+def test_a_model_that_is_damaged_while_it_is_offered_is_a_sentence_and_tells_no_folder(tmp_path):
+    bundle = shutil.copytree(model.SHIPPED / "emodb-paper", tmp_path / "bundle")
+    shell = widgets.talk({"mine": bundle})
+    (bundle / "model.onnx").write_bytes(b"")
+    record(shell, NOISE, 16000)
+    assert "bundle cannot be used any more; choose another model." in shell.message.value
+    assert str(tmp_path) not in shell.message.value
 
 
 def test_the_longest_recording_fits_into_a_message_of_the_servers():
