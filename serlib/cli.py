@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import platform
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -17,6 +18,7 @@ import typer
 from . import __version__, corpora, settings
 
 INTERRUPTED = 130
+MAX_SEED = 2**32 - 1  # NumPy's and scikit-learn's
 
 app = typer.Typer(
     name="serlib",
@@ -35,7 +37,7 @@ Data = Annotated[Path | None, typer.Option("--data", help="The folder that the t
 RecipeName = Annotated[str, typer.Option("--recipe", help="Features, model and training, under one name.")]
 Epochs = Annotated[int | None, typer.Option("--epochs", help="By default the recipe's; few for synthetic speech.")]
 Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Draws weights and batches, and folds where there are any.")
+    int, typer.Option("--seed", min=0, max=MAX_SEED, help="Draws weights and batches, and folds where there are any.")
 ]
 Verify = Annotated[bool, typer.Option("--verify", help="Read every file, even if it seems not to have changed.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
@@ -49,6 +51,7 @@ def main():
             os.dup2(os.open(os.devnull, os.O_RDWR), number)
             os.set_inheritable(number, True)
             setattr(sys, name, open(number, "w" if number else "r"))  # noqa: SIM115 - until the end
+    sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a name that it cannot show costs nobody the result
     try:
         code = app(standalone_mode=False)
     except BrokenPipeError:  # whoever reads has had enough
@@ -113,7 +116,8 @@ def _print_rows(header, rows, is_number, title=""):
     for row in rows:
         printed.add_row(*(f"{value:.3f}" if isinstance(value, float) else _in_lines(value) for value in row))
     with _printing():
-        Console(markup=False, emoji=False).print(printed)  # brackets and colons in a name mean themselves
+        width = shutil.get_terminal_size().columns  # COLUMNS=0 means that nobody knows
+        Console(markup=False, emoji=False, width=width).print(printed)  # brackets and colons in a name mean themselves
 
 
 def _in_lines(value):
@@ -211,7 +215,7 @@ def index_command(
     path: Folder = None,
     name: CorpusName = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The table to write.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Draws the random part.")] = settings.SEED,
+    seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Draws the random part.")] = settings.SEED,
     label_version: Annotated[str | None, typer.Option("--labels", help="Which version of the labels to take.")] = None,
     keep_flagged: Annotated[
         bool, typer.Option("--keep-flagged", help="Give defective utterances a part all the same.")
@@ -411,7 +415,10 @@ def evaluate_command(
     called = f"{protocol}-normalised" if normalise else protocol
     epochs = evaluate.epochs_for(table, chosen, epochs)
     if into is not None:  # before any work
+        if not into.exists() and str(into) in model.shipped():
+            raise ValueError(f"{into} comes with serlib, and is told nothing; name a bundle of your own")
         bundle = model.read_contract(into)
+        settings.refuse_place(into / "bundle.json", into / "MODEL_CARD.md")
         synthetic = bool(table.attrs.get("synthetic"))
         evaluate.refuse_to_tell(
             bundle, corpus=corpus, synthetic=synthetic, recipe=chosen, epochs=epochs, protocol=called

@@ -10,6 +10,7 @@ import shutil
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
@@ -33,7 +34,7 @@ SPOILT = (
     "format",
     "cut-off",
 )  # fetched again
-MAX_MEMBERS, MAX_BYTES = 20_000, 3 << 30  # of an archive, packed or not; the largest corpus has 7,442 files and 1 GB
+MAX_MEMBERS, MAX_BYTES = 20_000, 3 << 30  # of an archive, unpacked; the largest corpus has 7,442 files and 1 GB
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, IndexError, OSError, RuntimeError, UnicodeError)
 # What an archive is to blame for, not the disk.
 MISLAID = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
@@ -123,7 +124,7 @@ def _partial(passport, folder):
 def _fetch_archive(passport, folder, timeout_s, progress):
     """Download an archive beside the folder, unpack it beside the folder, and move it into place."""
     declared, folder = passport.download, Path(folder)
-    partial = _partial(passport, folder)
+    partial, most = _partial(passport, folder), 2 * int(passport.manifest()["bytes"].sum())  # packed, there is less
     with settings.hidden(folder, is_folder=True) as place:
         try:
             archive = pooch.retrieve(
@@ -131,7 +132,7 @@ def _fetch_archive(passport, folder, timeout_s, progress):
                 known_hash=f"md5:{declared['md5']}" if "md5" in declared else None,
                 fname="archive.zip",
                 path=place,
-                downloader=lambda url, output, _: _resume(url, output, partial, timeout_s, progress),
+                downloader=lambda url, output, _: _resume(url, output, partial, most, timeout_s, progress),
             )
             archive = Path(archive).replace(partial)  # kept until it is unpacked
         except ValueError:
@@ -155,8 +156,8 @@ def _refused(passport, why, archive=None):
     return ValueError(f"{passport.id}: the archive from {url} {why}. It was deleted; try again, then report it")
 
 
-def _resume(url, output, partial, timeout_s, progress):
-    """Download `url` to `partial`, from where it stopped before, and move it to `output`."""
+def _resume(url, output, partial, most, timeout_s, progress):
+    """Download `url` to `partial`, from where it stopped before, up to `most` bytes or so, and move it to `output`."""
     there = partial.stat().st_size if partial.is_file() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
     try:
@@ -164,7 +165,7 @@ def _resume(url, output, partial, timeout_s, progress):
             if there and answer.status_code == requests.codes.requested_range_not_satisfiable:
                 if answer.headers.get("Content-Range") != f"bytes */{there}":  # else it was whole already
                     partial.unlink()
-                    return _resume(url, output, partial, timeout_s, progress)
+                    return _resume(url, output, partial, most, timeout_s, progress)
                 shutil.move(partial, output)
                 return None
             answer.raise_for_status()
@@ -182,8 +183,8 @@ def _resume(url, output, partial, timeout_s, progress):
             )
             with bar, open(partial, "ab" if there else "wb") as file:
                 for block in answer.iter_content(BLOCK):
-                    if file.tell() > MAX_BYTES:
-                        break  # whatever comes here, it is no corpus
+                    if file.tell() > most:
+                        break  # whatever comes here, it is not the corpus
                     file.write(block)
                     bar.update(len(block))
     except (requests.RequestException, ValueError) as error:  # of headers that make no sense
@@ -220,8 +221,8 @@ def unpack(archive, folder, *, progress=False):
     ------
     ValueError
         If it is no zip archive, is damaged, or holds what does not belong into one of recordings: paths that lead out
-        of the folder, links, pipes, devices, declarations of a corpus, more than `MAX_MEMBERS` files or `MAX_BYTES`
-        bytes, or anything that is packed otherwise than by DEFLATE.
+        of the folder, links, pipes, devices, declarations of a corpus, a name twice, more than `MAX_MEMBERS` files or
+        `MAX_BYTES` bytes, or anything that is packed otherwise than by DEFLATE.
     OSError
         If the disk is full, or takes nothing.
     """
@@ -254,6 +255,8 @@ def _refuse_harm(members):
             raise ValueError(f"holds {member.filename!r}, which only you and serlib write; expected recordings")
         if member.compress_type not in settings.ZIP_METHODS:
             raise ValueError(f"packs {member.filename!r} by method {member.compress_type}; expected DEFLATE, or none")
+    if twice := [name for name, n in Counter(member.filename for member in members).items() if n > 1]:
+        raise ValueError(f"holds {twice[0]!r} twice; expected each recording once")
     n_bytes = sum(member.file_size for member in members)
     if len(members) > MAX_MEMBERS or n_bytes > MAX_BYTES:
         raise ValueError(
@@ -264,7 +267,8 @@ def _refuse_harm(members):
 
 def _fetch_files(passport, folder, timeout_s, progress):
     """Download what is not there, or not as published, file by file; each appears whole or not at all."""
-    published = passport.manifest().set_index("path")["sha256"]
+    manifest = passport.manifest().set_index("path")
+    published, sizes = manifest["sha256"], manifest["bytes"]
     wanted = _wanted(passport, folder, published)
     failed = {}
 
@@ -278,7 +282,7 @@ def _fetch_files(passport, folder, timeout_s, progress):
                 known_hash=f"sha256:{published[path]}",
                 fname=target.name,
                 path=place / path,  # a folder of its own
-                downloader=pooch.HTTPDownloader(timeout=timeout_s),
+                downloader=lambda url, output, _: _get(url, output, sizes[path], timeout_s),
             )
             target.parent.mkdir(parents=True, exist_ok=True)
             Path(arrived).replace(target)
@@ -298,6 +302,17 @@ def _fetch_files(passport, folder, timeout_s, progress):
             f"{passport.id}: {len(failed):,} of {len(wanted):,} files did not arrive{stopped}, such as {first}; the"
             " others are kept, try again to go on from there"
         )
+
+
+def _get(url, output, n_bytes, timeout_s):
+    """Download what has a known size; of what has more, no more is taken."""
+    headers = {"Accept-Encoding": "identity"}
+    with requests.get(url, headers=headers, stream=True, timeout=timeout_s) as answer, open(output, "wb") as file:
+        answer.raise_for_status()
+        for block in answer.iter_content(BLOCK):
+            file.write(block)
+            if file.tell() > n_bytes:
+                break
 
 
 def _wanted(passport, folder, published):

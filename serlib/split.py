@@ -225,6 +225,8 @@ def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
     ValueError
         If the protocol is unknown, or cannot be had as asked for.
     """
+    if n_folds is not None and protocol in ("loso", "cross-corpus"):
+        raise ValueError(f"{protocol} has as many folds as it has; expected no number of folds. Leave it out")
     if protocol == "random" and n_folds is None:
         return from_parts(index)
     if protocol == "random":

@@ -666,6 +666,16 @@ def test_a_place_where_nothing_can_be_written_is_named_before_any_work(
     assert message in line
 
 
+def test_a_bundle_that_cannot_be_told_its_score_is_named_before_any_work(table, terminal, workplace, monkeypatch):
+    shutil.copytree(model.SHIPPED / "emodb-paper", workplace / "b")
+    (workplace / "b" / "MODEL_CARD.md").unlink()
+    (workplace / "b" / "MODEL_CARD.md").mkdir()
+    monkeypatch.setattr(features, "extract", None)
+    code, out, (line,) = terminal("evaluate", "-p", "a.csv", "--into", "b")
+    assert (code, out) == (2, "")
+    assert "b/MODEL_CARD.md is a folder; expected a file, or nothing" in line
+
+
 def test_a_bundle_with_its_pictures_is_replaced(table, terminal, workplace):
     for _ in range(2):
         assert terminal("train", "-p", "a.csv", "--epochs", 2, "-a", "-c", "-o", "b")[0] == 0
@@ -701,6 +711,16 @@ def test_a_shell_that_is_left_or_closed_is_no_riddle(workplace, made, command, c
     assert done.stderr.startswith(stderr)
     assert done.stderr.count("\n") == bool(stderr)
     assert done.stdout.strip() in ("", "}", "build/tiny/csv/emodb.csv")
+
+
+def test_a_terminal_that_shows_little_costs_nobody_the_result(workplace, made):
+    put_at_hand(made, workplace)
+    command = [sys.executable, "-m", "serlib", "index", "-n", "emodb", "-o", "ä.csv"]
+    env = os.environ | {"PYTHONIOENCODING": "ascii", "COLUMNS": "0"}
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "anger" in done.stdout
+    assert done.stdout.endswith("\n\\xe4.csv\n")
 
 
 def test_a_folder_that_may_not_be_read_is_named_and_not_left_out(table, terminal, workplace, monkeypatch):
@@ -1405,6 +1425,12 @@ def test_an_archive_that_could_do_harm_leaves_nothing(tmp_path, monkeypatch, nam
     with pytest.raises(ValueError, match=re.escape(message)):
         download.unpack(tmp_path / "a.zip", tmp_path / "place" / "unpacked")
     assert sorted(file.name for file in tmp_path.rglob("*")) == ["a.zip", "place", "unpacked"]
+
+
+def test_an_archive_that_holds_a_name_twice_is_refused(tmp_path):
+    (tmp_path / "a.zip").write_bytes(packed(**{"a.wav": b"", "b.wav": b""}).replace(b"b.wav", b"a.wav"))
+    with pytest.raises(ValueError, match=r"holds 'a.wav' twice; expected each recording once"):
+        download.unpack(tmp_path / "a.zip", tmp_path / "unpacked")
 
 
 @pytest.mark.parametrize(

@@ -341,14 +341,32 @@ def test_of_an_endless_transfer_no_more_is_taken_than_a_corpus_has(publisher, em
         sizes.append(source.stat().st_size)
         return move(source, target)
 
-    monkeypatch.setattr(download, "MAX_BYTES", len(GOOD))
     monkeypatch.setattr(download, "BLOCK", 1000)
     monkeypatch.setattr(shutil, "move", measured)
     publisher.says_length = False
-    publisher.shelf["/emodb.zip"] = GOOD + bytes(20_000)
+    publisher.shelf["/emodb.zip"] = GOOD + bytes(400_000)
     assert "emodb.zip is another than was published" in refusal(ValueError, emodb, data)
-    assert len(GOOD) < sizes[0] <= len(GOOD) + 1000
+    most = 2 * sum(map(len, WAVS.values()))
+    assert most < sizes[0] <= most + 1000
     assert tree(data) == {}
+
+
+def test_of_an_endless_file_no_more_is_taken_than_was_published(publisher, loose, data, monkeypatch):
+    sizes, get = {}, download._get
+
+    def measured(url, output, *how):
+        get(url, output, *how)
+        sizes[url.rsplit("/", 1)[1]] = os.path.getsize(output)
+
+    monkeypatch.setattr(download, "BLOCK", 1000)
+    monkeypatch.setattr(download, "_get", measured)
+    publisher.says_length = False
+    publisher.shelf["/raw/wav/03a01Fa.wav"] += bytes(400_000)
+    message = refusal(ConnectionError, loose, data)
+    assert "1 of 6 files did not arrive" in message
+    assert "/raw/wav/03a01Fa.wav: the server sent something else than was published" in message
+    assert 40_044 < sizes.pop("03a01Fa.wav") <= 41_044
+    assert set(sizes.values()) == {40_044}
 
 
 @pytest.mark.parametrize("status", [404, 416, 503])
