@@ -21,7 +21,8 @@ from . import settings
 
 SETTLED_NS = 2_000_000_000  # a file that changed so recently may change again under the same time stamp
 AT_ONCE = 500  # values of one query
-MAGIC = b"SQLite format 3"  # with which a database begins
+MARKS = (b"SQLite format 3", b"CREATE TABLE vectors")  # in the first page of ours
+PAGE = 4096
 SCHEMA = """
 create table if not exists contents (
     folder text, path text, size integer, mtime_ns integer, content text, primary key (folder, path)
@@ -169,10 +170,12 @@ def _using(action):
         file.parent.mkdir(parents=True, exist_ok=True)
         return _transaction(file, action)
     except (sqlite3.OperationalError, OSError) as error:
-        raise OSError(f"{file} cannot be used ({error}); free space, or point SERLIB_CACHE elsewhere") from None
+        next = "wait for what else uses it, free space, or point SERLIB_CACHE elsewhere"
+        raise OSError(f"{file} cannot be used ({error}); {next}") from None
     except sqlite3.DatabaseError as error:  # if it was ours, it holds nothing that cannot be computed again
         with contextlib.suppress(FileNotFoundError), open(file, "rb") as damaged:
-            if not damaged.read(len(MAGIC)).startswith(MAGIC):
+            first = damaged.read(PAGE)
+            if not all(mark in first for mark in MARKS):
                 raise _not_ours(file, error) from None
         file.unlink(missing_ok=True)
         return _transaction(file, action)

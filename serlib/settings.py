@@ -258,13 +258,13 @@ def current(profile=None):
     if profile == "full":
         return Settings(
             profile,
-            data=Path(os.environ.get("SERLIB_DATA") or project / "datasets"),
+            data=Path(os.path.expanduser(os.environ.get("SERLIB_DATA") or project / "datasets")),
             csv=project / "datasets" / "csv",
             models=project / "models",
             figures=project / "figures",
             results=project / "results",
             runs=project / "build" / "full" / "runs",
-            cache=Path(os.environ.get("SERLIB_CACHE") or platformdirs.user_cache_dir("serlib")),
+            cache=Path(os.path.expanduser(os.environ.get("SERLIB_CACHE") or platformdirs.user_cache_dir("serlib"))),
         )
     raise ValueError(f"SERLIB_PROFILE is {profile!r}; expected 'tiny' (synthetic speech) or 'full' (your corpora)")
 

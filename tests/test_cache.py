@@ -108,7 +108,9 @@ def test_a_damaged_cache_is_made_anew(folder):
     assert list(cache.vectors("mfcc", ["1" * 64], 50)) == ["1" * 64]
 
 
-@pytest.mark.parametrize("other", ["no database", "create table notes (a)", "create table contents (a integer)"])
+@pytest.mark.parametrize(
+    "other", ["no database", "create table notes (a)", "create table contents (a integer)", "create table damaged (a)"]
+)
 def test_what_is_no_cache_of_ours_is_named_and_stays(workplace, other):
     file = settings.current().cache / "cache.sqlite"
     file.parent.mkdir(parents=True)
@@ -117,6 +119,9 @@ def test_what_is_no_cache_of_ours_is_named_and_stays(workplace, other):
     else:
         with contextlib.closing(sqlite3.connect(file)) as connection:
             connection.execute(other)
+    if "damaged" in other:
+        content = file.read_bytes()
+        file.write_bytes(content[:100] + b"\xff" * 8 + content[108:])
     before = file.read_bytes()
     for act in (cache.summary, cache.clear, lambda: cache.store("mfcc", {"1" * 64: np.ones(50, np.float32)})):
         with pytest.raises(ValueError, match=r"cache.sqlite is no cache of serlib's \(.*\); move it away"):
@@ -152,7 +157,10 @@ def test_a_cache_that_cannot_be_made_is_named(workplace, monkeypatch):
         raise sqlite3.OperationalError("disk full")
 
     monkeypatch.setattr(cache.sqlite3, "connect", refuse)
-    with pytest.raises(OSError, match=r"cannot be used \(disk full\); free space, or point SERLIB_CACHE elsewhere"):
+    with pytest.raises(
+        OSError,
+        match=r"cannot be used \(disk full\); wait for what else uses it, free space, or point SERLIB_CACHE elsewhere",
+    ):
         cache.summary()
 
 

@@ -74,7 +74,8 @@ def test_tiny_reads_and_writes_below_build_only(workplace, monkeypatch):
 def test_full_takes_its_folders_from_the_environment(workplace, monkeypatch):
     monkeypatch.setenv("SERLIB_PROFILE", "full")
     monkeypatch.setenv("SERLIB_DATA", "/corpora")
-    monkeypatch.setenv("SERLIB_CACHE", "/cache")
+    monkeypatch.setenv("HOME", "/")
+    monkeypatch.setenv("SERLIB_CACHE", "~/cache")  # as a file of settings has it, which no shell reads
     here = settings.current()
     assert (str(here.data), str(here.cache)) == ("/corpora", "/cache")
     assert here.csv == workplace / "datasets" / "csv"
