@@ -225,8 +225,6 @@ def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
     ValueError
         If the protocol is unknown, or cannot be had as asked for.
     """
-    if n_folds is not None and protocol in ("loso", "cross-corpus"):
-        raise ValueError(f"{protocol} has as many folds as it has; expected no number of folds. Leave it out")
     if protocol == "random" and n_folds is None:
         return from_parts(index)
     if protocol == "random":
@@ -234,7 +232,7 @@ def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
     if protocol == "speakers":
         return speakers(index, n_folds=n_folds, seed=seed)
     if protocol == "loso":
-        return loso(index)
+        return _as_asked(loso(index), n_folds)
     if protocol == "sentences":
         return sentences(index, n_folds=n_folds, seed=seed)
     if protocol == "cross-corpus":
@@ -242,8 +240,15 @@ def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
             raise ValueError(
                 "cross-corpus needs a second corpus to test on; give its index table, in the terminal with --test-on"
             )
-        return cross_corpus(index, test_index)
+        return _as_asked(cross_corpus(index, test_index), n_folds)
     raise ValueError(f"protocol {protocol!r} is unknown; use one of {', '.join(PROTOCOLS)}")
+
+
+def _as_asked(split, n_folds):
+    """Return a split whose number of folds nobody can choose, if it is what was asked for."""
+    if n_folds not in (None, split.n_folds):
+        raise ValueError(f"{split.protocol} has {split.n_folds} folds here, not {n_folds}; leave the number out")
+    return split
 
 
 def from_parts(index):
