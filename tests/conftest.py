@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from serlib import audio, corpora, index, settings, synthetic
+from serlib import audio, cli, corpora, index, settings, synthetic
 
 REAL = Path(os.environ["SERLIB_DATA"]) if os.environ.get("SERLIB_DATA") else None
 
@@ -37,6 +37,24 @@ def workplace(tmp_path, monkeypatch):
     """An empty working folder outside the project, with its own ``build/tiny``."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def terminal(workplace, monkeypatch, capsys):
+    """A function that runs a command in this process: exit code, stdout, and stderr but for what it announces."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+    monkeypatch.setenv("COLUMNS", "2000")  # no line is broken
+
+    def run(*words):
+        monkeypatch.setattr(sys, "argv", ["serlib", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        lines = [line for line in said.err.splitlines() if not line.startswith("serlib: profile")]
+        return ended.value.code or 0, said.out, lines
+
+    return run
 
 
 @pytest.fixture(scope="session")

@@ -29,29 +29,11 @@ import soundfile
 from conftest import REAL, put_at_hand
 from hypothesis import strategies as st
 
-from serlib import audio, cli, corpora, download, evaluate, features, index, interchange, model, predict, settings
+from serlib import audio, corpora, download, evaluate, features, index, interchange, model, predict, settings
 from serlib.settings import RECIPES
 
 PAPER = RECIPES["paper"].features
 NOISE = np.random.default_rng(0).uniform(-0.3, 0.3, 8000).astype(np.float32)  # half a second
-
-
-@pytest.fixture
-def terminal(workplace, monkeypatch, capsys):
-    """A function that runs a command in this process: exit code, stdout, and stderr but for what it announces."""
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-    monkeypatch.setenv("COLUMNS", "2000")  # no line is broken
-
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["serlib", *map(str, words)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        lines = [line for line in said.err.splitlines() if not line.startswith("serlib: profile")]
-        return ended.value.code or 0, said.out, lines
-
-    return run
 
 
 # Sound files

@@ -1,4 +1,4 @@
-"""The terminal's contract, kept by real processes."""
+"""The terminal's contract, kept by real processes, but for what is refused."""
 
 import json
 import os
@@ -291,8 +291,11 @@ def test_names_with_blanks_quotes_and_foreign_letters_are_predicted(run, bundle,
         (["predict", "-m", "nowhere"], "no recording is named"),
     ],
 )
-def test_a_wrong_request_is_one_line_and_exit_2(run, words, message):
-    assert message in user_error(run(*words, code=2))
+def test_a_wrong_request_is_one_line_and_exit_2(terminal, made, workplace, words, message):
+    put_at_hand(made, workplace)
+    code, out, (line,) = terminal(*words)
+    assert (code, out) == (2, "")
+    assert message in line
 
 
 def test_a_table_of_another_corpus_is_refused(run, bundle):
