@@ -4,6 +4,7 @@ Decoding is soundfile's (libsndfile), resampling soxr's, as in librosa.
 """
 
 import io
+import itertools
 import math
 import os
 import re
@@ -79,14 +80,33 @@ def files(folder):
         If a folder below may not be looked into: what it holds would be left out in silence.
     """
     found = []
-    for here, folders, names in walk(folder):
+    for here, folders, names in _walk(folder):
         folders[:] = [name for name in folders if name != "__MACOSX"]
         named = [name for name in (*folders, *names) if name.lower().endswith(SUFFIXES) and name[0] != "."]
         found += [os.path.join(here, name) for name in named]
     return [Path(file) for file in sorted(found, key=lambda file: file.split(os.sep))]
 
 
-def walk(folder):
+def below(folder):
+    """List all files and folders below a folder, sorted; what is behind a linked folder is not below it.
+
+    Parameters
+    ----------
+    folder : path-like
+
+    Returns
+    -------
+    list of Path
+
+    Raises
+    ------
+    PermissionError
+        If one of the folders may not be looked into.
+    """
+    return sorted(Path(here, name) for here, *names in _walk(folder) for name in itertools.chain(*names))
+
+
+def _walk(folder):
     """Go through everything below a folder as `os.walk` does, but refuse one that may not be looked into."""
 
     def refuse(error):

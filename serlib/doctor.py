@@ -4,7 +4,6 @@ Most trouble with these corpora comes from the copy: files missing, doubled, ren
 (Git-LFS pointers). Nothing is changed; each finding says what to do.
 """
 
-import itertools
 import math
 import os
 import re
@@ -240,7 +239,7 @@ def _finding(kind, path, found, expected, next=None):
 def _look(root):
     """List the sound files, and find those that macOS left."""
     sound, findings = [], []
-    for file in sorted(Path(here, name) for here, *below in audio.walk(root) for name in itertools.chain(*below)):
+    for file in audio.below(root):
         path = file.relative_to(root).as_posix()
         if file.name.startswith("._") or ("__MACOSX" in file.parts and os.path.isfile(file)):
             findings.append(_finding("macos", path, "a resource file of macOS", "recordings only"))

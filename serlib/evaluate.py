@@ -540,8 +540,8 @@ def stored(folder):
     rows = []
     settings.settle_all(folder)
     for file in sorted(Path(folder).glob("*/*/*/seed-*.json")):
-        said = _sidecar(file) | {"file": str(file.with_suffix(".csv.gz"))}
-        rows.append({"file": said.pop("file"), **said})
+        name = {"file": str(file.with_suffix(".csv.gz"))}  # it comes first, whatever the sidecar says
+        rows.append(name | _sidecar(file) | name)
     return pd.DataFrame(rows, columns=None if rows else ["file", "corpus", "protocol", "recipe", "seed"])
 
 
@@ -808,18 +808,16 @@ def read(file):
     with settings.settled(files[0]):
         if missing := [one for one in files if not one.is_file()]:
             raise FileNotFoundError(f"{missing[0]} does not exist; make it with 'python -m serlib evaluate'")
-        predictions, validated, history = map(_table, files[:-1])
+        predictions, validated, history = map(_table, files, (KEYS, KEYS, ()))
         about = _sidecar(files[-1])
-    if lacking := sorted(set(KEYS).difference(predictions)):
-        raise ValueError(f"{file} lacks the columns {lacking[:3]} ({len(lacking)} in all); evaluate again")
     predictions.attrs = validated.attrs = {"synthetic": about.get("synthetic")}
     return Result(predictions, validated, history, about)
 
 
-def _table(file):
+def _table(file, wanted):
     """Read a table of a result."""
     text = settings.read_text(file)
-    settings.header(file, text)
+    settings.header(file, text, wanted=wanted, again="evaluate again")
     try:
         return pd.read_csv(io.StringIO(text))
     except ValueError as error:

@@ -415,9 +415,7 @@ def _read(csv):
     if not csv.is_file():
         raise FileNotFoundError(f"{csv} does not exist; expected an index table. Make it with 'python -m serlib index'")
     text, again = settings.read_text(csv), f"make it again with 'python -m serlib index -n NAME -o {csv}'"
-    names = settings.header(csv, text)
-    if missing := [column for column in COLUMNS if column not in names]:
-        raise ValueError(f"{csv} lacks the columns {missing[:3]} ({len(missing)} in all); {again}")
+    settings.header(csv, text, wanted=COLUMNS, again=again)
     try:
         table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
     except pd.errors.ParserError as error:

@@ -362,7 +362,7 @@ def read_text(file):
     return text
 
 
-def header(file, text, *, separator=",", wanted=()):
+def header(file, text, *, separator=",", wanted=(), again="mend it"):
     """Return the columns' names of a CSV table, each of whose rows has a value for each of them.
 
     Parameters
@@ -374,6 +374,8 @@ def header(file, text, *, separator=",", wanted=()):
     separator : str
     wanted : sequence of str
         Columns without which it is not what was asked for.
+    again : str
+        What to do about a table that is none, for messages.
 
     Returns
     -------
@@ -391,12 +393,12 @@ def header(file, text, *, separator=",", wanted=()):
         names = next(filter(None, rows), [])
         first = f"{file}, line {rows.line_num or 1}"
         if missing := [name for name in wanted if name not in names]:
-            raise ValueError(f"{first}: the column {missing[0]!r} is missing; expected {','.join(wanted)}")
+            raise ValueError(f"{first}: the column {missing[0]!r} is missing; expected {','.join(wanted)}; {again}")
         if twice := [name for name, n in Counter(filter(None, names)).items() if n > 1]:
-            raise ValueError(f"{first}: the column {twice[0]!r} is there twice; expected each name once")
+            raise ValueError(f"{first}: the column {twice[0]!r} is there twice; expected each name once; {again}")
         refuse_unfolding(file, len(names), text.count("\n"))
         if uneven := next((rows.line_num for row in rows if row and len(row) != len(names)), None):
-            raise ValueError(f"{file}, line {uneven}: expected {len(names)} values, as in the first; mend that line")
+            raise ValueError(f"{file}, line {uneven}: expected {len(names)} values, as in the first; {again}")
     except csv.Error as error:
         raise ValueError(f"{file} is not a CSV table ({error}); save it as CSV in UTF-8") from None
     return names

@@ -38,7 +38,7 @@ import json
 import zlib
 from collections import Counter
 from dataclasses import astuple, dataclass, fields, replace
-from itertools import chain, product
+from itertools import product
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -262,9 +262,9 @@ def _stamp(passport, chosen, seed):
 
 def _clear(folder, passport):
     """Take away what an earlier version or a killed run wrote, under published names; refuse to touch anything else."""
-    ours, others = set(passport.manifest()["path"]) if (folder / MARKER).is_file() else set(), []
-    written, sound = [], audio.SUFFIXES + audio.UNREAD_SUFFIXES
-    for file in sorted(Path(here, name) for here, *below in audio.walk(folder) for name in chain(*below)):
+    ours = set(passport.manifest()["path"]) if (folder / MARKER).is_file() else ()
+    sound, written, others = audio.SUFFIXES + audio.UNREAD_SUFFIXES, [], []
+    for file in audio.below(folder):
         path = file.relative_to(folder).as_posix()
         if path in ours and file.is_file() and not file.is_symlink():
             written.append(file)

@@ -223,7 +223,7 @@ def test_a_corpus_of_your_own_is_audited_by_its_name(workplace, wavs):
         (
             "a.csv",
             "path,part\n03a01Fa.wav,train\n03a01Fa.wav,x,y,z\n",
-            "a.csv, line 3: expected 2 values, as in the first; mend that line",
+            "a.csv, line 3: expected 2 values, as in the first; mend it",
         ),
         (
             "a.csv",

@@ -513,27 +513,27 @@ def recoded(encoding):
 
 # A whole table: what becomes of its text, and what is said of it.
 TEXTS = {
-    "nothing": (lambda text: b"", "a.csv lacks the columns ['utterance', 'corpus', 'path'] (15 in all)"),
-    "blank lines": (lambda text: b"\n\n", "a.csv lacks the columns"),
+    "nothing": (lambda text: b"", "a.csv, line 1: the column 'utterance' is missing; expected utterance,corpus,path,"),
+    "blank lines": (lambda text: b"\n\n", "a.csv, line 2: the column 'utterance' is missing"),
     "no rows": (lambda text: text.split("\n")[0].encode(), "a.csv has no rows; make it again"),
     "cut off": (
         lambda text: text[:-200].encode(),
-        "a.csv, line 24: expected 18 values, as in the first; mend that line",
+        "a.csv, line 24: expected 18 values, as in the first; make it again with 'python -m serlib index",
     ),
-    "a column less": (lambda text: text.replace("speaker", "spoken", 1).encode(), "lacks the columns ['speaker'] (1"),
+    "a column less": (lambda text: text.replace("speaker", "spoken", 1).encode(), "the column 'speaker' is missing"),
     "a value more": (
         lambda text: text.replace("\nemodb", "\nx,emodb", 1).encode(),
         "a.csv, line 2: expected 18 values, as in the first",
     ),
     "a column twice": (
-        lambda text: text.replace("speaker", "emotion", 1).encode(),
+        lambda text: text.replace(",race,", ",emotion,", 1).encode(),
         "a.csv, line 1: the column 'emotion' is there twice; expected each name once",
     ),
     "an open quote": (lambda text: text.replace("wav/", '"wav/', 1).encode(), "a.csv, line 25: expected 18 values"),
     "UTF-16": (recoded("utf-16"), "a.csv is no text in UTF-8"),
     "no encoding": (lambda text: b"\xff\xfe\0" + bytes(range(256)), "a.csv is no text in UTF-8"),
     "a sound": (lambda text: GOOD["plain"], "a.csv is no text in UTF-8"),
-    "JSON": (lambda text: b"[" * 99_999, "a.csv lacks the columns"),
+    "JSON": (lambda text: b"[" * 99_999, "a.csv, line 1: the column 'utterance' is missing"),
 }
 
 
@@ -910,7 +910,7 @@ def test_audit_names_what_it_cannot_read(tmp_path, terminal):
         (  # as R writes it, with the rows' names
             "a.csv",
             '"path","split"\n"1","03a01Fa.wav","train"\n"2","03a01Wa.wav","test"\n',
-            "a.csv, line 2: expected 2 values, as in the first; mend that line",
+            "a.csv, line 2: expected 2 values, as in the first; mend it",
         ),
         (
             "a.csv",

@@ -299,12 +299,14 @@ def stored(predictions, tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("seed-42.csv.gz", b"", "seed-42.csv.gz is not a CSV table"),
+        ("seed-42.csv.gz", b"", "seed-42.csv.gz, line 1: the column 'utterance' is missing"),
+        ("seed-42.validated.csv.gz", b"", "seed-42.validated.csv.gz, line 1: the column 'utterance' is missing"),
+        ("seed-42.history.csv.gz", b"", "seed-42.history.csv.gz is not a CSV table"),
         ("seed-42.csv.gz", b"no gzip", "seed-42.csv.gz is no text in UTF-8"),
         (
             "seed-42.csv.gz",
             gzip.compress(b"a\n1\n", mtime=0),
-            r"seed-42.csv.gz lacks the columns \['corpus'.*\] \(9 in all\)",
+            "seed-42.csv.gz, line 1: the column 'utterance' is missing; expected utterance,corpus,.*; evaluate again",
         ),
         ("seed-42.csv.gz", gzip.compress(bytes(10**8), mtime=0), "seed-42.csv.gz has more than 67,108,864 characters"),
         (
