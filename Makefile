@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 TOOLS := build/tools
 OLDEST := build/oldest
 
-.PHONY: tutorial book test lint lab app figures bench faults results models browser pip-audit licences oldest clean
+.PHONY: tutorial book test lint lab app figures bench results models browser pip-audit licences oldest clean
 
 tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave the book
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
@@ -70,9 +70,6 @@ $(OLDEST)/installed: pyproject.toml $(TOOLS)/installed
 	$(TOOLS)/bin/uv pip install --quiet --python $(OLDEST)/bin/python -r $(OLDEST)/versions.txt
 	$(TOOLS)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --no-build-isolation -e .
 	touch $(OLDEST)/installed
-
-faults: $(INSTALLED)  ## kill every step of the work fifty times, and look at what is left; a stopped run goes on
-	$(BIN)/python benchmarks/faults.py
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv

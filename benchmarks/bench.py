@@ -35,11 +35,26 @@ import soundfile
 import soxr
 import threadpoolctl
 
-from serlib import audio, cache, corpora, evaluate, features, index, model, predict, settings, split
+from serlib import (
+    audio,
+    bundle,
+    cache,
+    corpora,
+    evaluate,
+    features,
+    index,
+    models,
+    predict,
+    recipes,
+    settings,
+    split,
+    storage,
+)
+from serlib.features import extraction
 
 HERE = Path(__file__).parent
 MADE = HERE.parent / "build" / "bench"
-ORIGINAL, PAPER = settings.RECIPES["original-2021"], settings.RECIPES["paper"]
+ORIGINAL, PAPER = recipes.get("original-2021"), recipes.get("paper")
 EPOCHS, EPOCHS_OF_KERAS, EPOCHS_OF_LARGE = 500, 25, (10, 50)
 LARGE = 3000  # from so many utterances on, fewer epochs are timed: of Keras, and of ours
 SEEDS = range(10)
@@ -56,7 +71,7 @@ def main():
     for name in options.parts:
         for file, made in PARTS[name](found, options.pairs):
             print(name, json.dumps(made), flush=True)
-            with settings.replacing(MADE / f"{file}.json") as temporary:
+            with storage.replacing(MADE / f"{file}.json") as temporary:
                 temporary.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
     write_page(options.pairs)
 
@@ -164,7 +179,8 @@ def keras_fit(corpus, epochs, seed=0):
     with tempfile.TemporaryDirectory() as place:
         file, weights = Path(place) / "data.npz", Path(place) / "weights.npz"
         np.savez(file, X=X, Y=Y, X_test=X_test, Y_test=Y_test)
-        np.savez(weights, *model.build(ORIGINAL, len(emotions), seed=seed).get_weights())
+        model = models.seeded(ORIGINAL.model, seed)
+        np.savez(weights, *model.build(ORIGINAL.features.shape, len(emotions)).get_weights())
         said = run([sys.executable, HERE / "original.py", "fit", file, str(epochs), weights])
     first_s, others_s, accuracy = map(float, said.split())
     return scaled(first_s, others_s, epochs), accuracy
@@ -181,14 +197,10 @@ def run(command):
 
 def our_fit(corpus, epochs):
     """Train the same network on the same data by our loop; return the seconds of 500 epochs."""
-    import keras
-
     X, y, X_test, y_test = arrays(corpus)
-    emotions, ends = sorted(set(y)), []
-    clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
-    how = {"emotions": emotions, "validation": (X_test, y_test), "epochs": epochs, "callbacks": [clock]}
+    model, ends = models.with_epochs(models.seeded(ORIGINAL.model, 0), epochs), []
     start = time.perf_counter()
-    model.fit(ORIGINAL, X, y, **how)
+    model.fit(X, y, (X_test, y_test), lambda *_: ends.append(time.perf_counter()))
     return scaled(ends[0] - start, ends[-1] - ends[0], epochs)
 
 
@@ -206,21 +218,14 @@ def training(corpus, n):
 def prediction(corpus, n):
     """Compare the processor time of predicting one recording in a fresh process."""
     with tempfile.TemporaryDirectory() as place:
-        bundle, wav = saved_bundle(corpus, Path(place) / "bundle"), corpus.files[0]
-        theirs = [sys.executable, HERE / "original.py", "predict", bundle / "model.keras", wav]
-        ours = [sys.executable, "-m", "serlib", "predict", "-m", bundle, wav]
+        how = {"epochs": 1, "root": corpus.folder, "folder": Path(place) / "bundle"}
+        (_, _, folder), wav = bundle.train(corpus.table, recipe=PAPER, **how), corpus.files[0]
+        theirs = [sys.executable, HERE / "original.py", "predict", folder / "model.keras", wav]
+        ours = [sys.executable, "-m", "serlib", "predict", "-m", folder, wav]
         rounds = [(processor_seconds(theirs), processor_seconds(ours)) for _ in range(n)]
     return row(
         "predict one wav, processor time", *(statistics.median(column) for column in zip(*rounds, strict=True)), 5, 10
     )
-
-
-def saved_bundle(corpus, folder):
-    parts = split.from_parts(corpus.table)
-    X = features.extract(parts.table, features=PAPER.features, root=corpus.folder)
-    fold = evaluate.fit_fold(parts, X, recipe=PAPER, epochs=1)
-    model.save(folder, fold.network, fold.history, evaluate.contract(fold, parts, X=X, recipe=PAPER))
-    return folder
 
 
 def processor_seconds(command):
@@ -236,11 +241,11 @@ def processor_seconds(command):
 def loso(found, n):
     """Time leave-one-speaker-out on EMODB, all processors used, against ten Keras fits, one after another."""
     emodb = next(corpus for corpus in found if corpus.id == "emodb")
-    ours, theirs, roots = [], [], {"emodb": emodb.folder}
+    ours, theirs = [], []
     for _ in range(n):
         theirs.append(10 * keras_fit(emodb, EPOCHS_OF_KERAS)[0])
         ours.append(
-            seconds(lambda: evaluate.run(emodb.table, protocol="loso", recipe=ORIGINAL, n_jobs=-1, roots=roots))
+            seconds(lambda: evaluate.run(emodb.table, protocol="loso", recipe=ORIGINAL, n_jobs=-1, root=emodb.folder))
         )
     step = f"10-fold LOSO, {EPOCHS} epochs, both cores (Keras: one fold of {EPOCHS_OF_KERAS}, scaled)"
     made = row(step, statistics.median(theirs), statistics.median(ours), 10, 18)
@@ -251,12 +256,10 @@ def equal(found, _):
     """Train with both loops from ten seeds: is the accuracy the same? Keras's full runs check the scaled times."""
     emodb = next(corpus for corpus in found if corpus.id == "emodb")
     X, y, X_test, y_test = arrays(emodb)
-    emotions = sorted(set(y))
 
     def ours(seed):
-        validation = (X_test, y_test)
-        _, history = model.fit(ORIGINAL, X, y, emotions=emotions, validation=validation, epochs=EPOCHS, seed=seed)
-        return float(history["val_accuracy"].iloc[-1])
+        model = models.seeded(ORIGINAL.model, seed).fit(X, y, (X_test, y_test))
+        return float(model.history_["val_accuracy"].iloc[-1])
 
     full_s, ours_s = keras_fit(emodb, EPOCHS)[0], our_fit(emodb, EPOCHS)
     with ThreadPoolExecutor(2) as pool:  # not timed: two processes at once
@@ -304,7 +307,8 @@ def grow(found, _):
 def folder_of_1000(corpus):
     """Compare predicting a folder of 1,000 recordings with extracting their features alone."""
     with tempfile.TemporaryDirectory() as place:
-        predictor = predict.Predictor(saved_bundle(corpus, Path(place) / "bundle"))
+        how = {"epochs": 1, "root": corpus.folder, "folder": Path(place) / "bundle"}
+        predictor = predict.Predictor(bundle.train(corpus.table, recipe=PAPER, **how)[2])
         folder = growth.linked(corpus.folder, 1000, Path(place) / "wavs")
         files = audio.files(folder)
 
@@ -347,17 +351,45 @@ def limit(found, n):
     at_once("loky")  # the processes have started
     made["threads_s"], made["processes_s"] = medians([lambda: at_once("threading"), lambda: at_once("loky")], n)
     X, y, *_ = arrays(emodb)
-    n_steps = EPOCHS * -(-len(X) // ORIGINAL.training.batch_size)
+    n_steps = EPOCHS * -(-len(X) // ORIGINAL.model.batch_size)
     square = np.ones((1024, 1024), np.float32)
     with threadpoolctl.threadpool_limits(1):
         gflops = 2 * 1024**3 / min(seconds(lambda: square @ square) for _ in range(20)) / 1e9
-    network = model.build(ORIGINAL, len(set(y)))
+    network = ORIGINAL.model.build(ORIGINAL.features.shape, len(set(y)))
     made["training"] = {
         "ms_per_step": 1000 * our_fit(emodb, EPOCHS) / n_steps,
-        "mflop_per_step": 3 * 2 * ORIGINAL.training.batch_size * multiplications(network) / 1e6,
+        "mflop_per_step": 3 * 2 * ORIGINAL.model.batch_size * multiplications(network) / 1e6,
         "gflops_of_a_large_product": gflops,
     }
     yield "limit", made
+
+
+def cold(found, n):
+    """Time extraction in cold processes, as somebody at a terminal waits for it: one thread, threads, processes."""
+    made = []
+    for corpus in found:
+        ways = {"one": (1, 10**9), "threads": (2, 10**9), "processes": (2, 0)}
+        calls = {
+            name: [sys.executable, "-c", COLD, str(corpus.folder), corpus.id, *map(str, way)]
+            for name, way in ways.items()
+        }
+        rounds = [{name: float(run(call)) for name, call in calls.items()} for _ in range(n)]
+        times = {name: statistics.median(one[name] for one in rounds) for name in ways}
+        made.append({"corpus": corpus.name, "n_files": len(corpus.files), **times})
+    yield "cold", {"rows": made, "processes_pay": extraction.PROCESSES_PAY}
+
+
+COLD = """
+import os, sys, tempfile, time
+os.environ["SERLIB_CACHE"] = tempfile.mkdtemp()
+from serlib import index, recipes
+from serlib.features import extract, extraction
+folder, corpus, n_jobs, extraction.PROCESSES_PAY = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
+table = index.scan(folder, corpus)
+start = time.perf_counter()
+extract(table, features=recipes.get("paper").features, root=folder, n_jobs=n_jobs)
+print(time.perf_counter() - start)
+"""
 
 
 def frames_of(signal):
@@ -374,7 +406,7 @@ def multiplications(network):
     )
 
 
-PARTS = {"pairs": pairs, "loso": loso, "equal": equal, "together": together, "grow": grow, "limit": limit}
+PARTS = {"pairs": pairs, "cold": cold, "loso": loso, "equal": equal, "together": together, "grow": grow, "limit": limit}
 
 
 # The page ------------------------------------------------------------------------------------------------------------
@@ -403,6 +435,7 @@ def write_page(n):
             cells = (made["corpus"], one["step"], f"{theirs:.3g}", f"{ours:.3g}", f"{theirs / ours:.1f}")
             lines.append(f"| {' | '.join(cells)} | {one['at_least']} | {one['aim']} |")
     for name, write in {
+        "cold": write_cold,
         "equal": write_equal,
         "together": write_together,
         "grow": write_grow,
@@ -412,6 +445,23 @@ def write_page(n):
             lines += ["", *write(json.loads((MADE / f"{name}.json").read_text(encoding="utf-8")))]
     (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(HERE / "RESULTS.md")
+
+
+def write_cold(made):
+    return [
+        "## As somebody at a terminal waits for it",
+        "",
+        "Features of `paper` in a process that has just started and whose workers have not; hashing included.",
+        "",
+        "| corpus | one thread (s) | two threads (s) | two processes (s) |",
+        "|---|---|---|---|",
+        *(
+            f"| {one['corpus']} | {one['one']:.2f} | {one['threads']:.2f} | {one['processes']:.2f} |"
+            for one in made["rows"]
+        ),
+        "",
+        f"So processes are started for {made['processes_pay']:,} recordings or more, and threads for fewer.",
+    ]
 
 
 def write_equal(made):
@@ -481,7 +531,7 @@ def write_limit(made):
         "",
         f"Both cores, hashing included: {made['threads_s']:.3f} s in two threads, {made['processes_s']:.3f} s in two"
         " processes that have started. Each call lets other threads run, but is so short that handing over Python's"
-        " lock eats up much of the gain; so processes take over where there is enough to do.",
+        " lock eats up much of the gain.",
         "",
         f"A training step (32 vectors forward and backward) takes {training['ms_per_step']:.2f} ms for"
         f" {training['mflop_per_step']:.0f} million floating-point operations. At the speed of a product of two large"

@@ -9,22 +9,23 @@ usage: SERLIB_PROFILE=full python benchmarks/choose_dropout.py
 import dataclasses
 
 import numpy as np
+from sklearn.base import clone
 
-from serlib import evaluate, index, settings
+from serlib import evaluate, index, metrics, recipes
 
 RATES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)
 SEEDS = (0, 1, 2)
 
 
 def main():
-    table, paper = index.load("emodb"), settings.RECIPES["paper"]
+    table, paper = index.load("emodb"), recipes.get("paper")
     train = table[table["part"] == "train"].reset_index(drop=True)
     print("dropout   UAR of each seed       mean")
     means = {}
     for rate in RATES:
-        recipe = dataclasses.replace(paper, model=dataclasses.replace(paper.model, dropout=rate))
+        recipe = dataclasses.replace(paper, model=clone(paper.model).set_params(dropout=rate))
         uars = [
-            evaluate.uar(
+            metrics.uar(
                 evaluate.run(train, protocol="speakers", n_folds=5, recipe=recipe, seed=seed, n_jobs=-1).predictions
             )
             for seed in SEEDS

@@ -1,8 +1,9 @@
 """Measure what a model of EMODB calls unfamiliar: unseen speakers' speech, other corpora's, noise, tones, silence.
 
 Each of EMODB's speakers is left out in turn, as a stranger: what is familiar, and how far is too far, is learned from
-the others alone (`model.Familiar`). Then it hears the stranger, the other corpora at hand, and what is no speech. The
-same is done with each coefficient by itself, without their covariance: the simpler distance that was not chosen.
+the others alone (`bundle.NoveltyDetector`). Then it hears the stranger, the other corpora at hand, and what is no
+speech. The same is done with one principal component: hardly more than each coefficient by itself, the simpler distance
+that was not chosen.
 
 usage: SERLIB_PROFILE=full python benchmarks/familiar.py   (writes benchmarks/FAMILIAR.md)
 """
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from serlib import corpora, features, index, model, settings
+from serlib import corpora, features, index, recipes, settings
+from serlib.bundle import novelty
 
-FEATURES = settings.recipe("paper").features
+FEATURES = recipes.get("paper").features
 SR, DURATION_S, N_EACH = FEATURES.sr, 2, 40
 HERE = Path(__file__).parent
 
@@ -27,20 +29,20 @@ def main():
     for name, signals in no_speech(np.random.default_rng(settings.SEED)).items():
         vectors = [features.mean_mfcc(signal.astype(np.float32), SR, features=FEATURES) for signal in signals]
         heard[f"{name} ({len(vectors)})"] = np.stack(vectors)
-    columns = [refused(X, speakers, heard, shrinkage) for shrinkage in (model.SHRINKAGE, 1.0)]
+    columns = [refused(X, speakers, heard, n_components) for n_components in (novelty.N_COMPONENTS, 1)]
     lines = ["# What a model of EMODB calls unfamiliar", "", "Made by `familiar.py`, which says how.", ""]
-    lines += ["| what is heard (how many) | called unfamiliar | without covariance |", "|---|---|---|"]
+    lines += ["| what is heard (how many) | called unfamiliar | with one component |", "|---|---|---|"]
     lines += [f"| {name} | {share:.3f} | {columns[1][name]:.3f} |" for name, share in columns[0].items()]
     (HERE / "FAMILIAR.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
 
-def refused(X, speakers, heard, shrinkage):
+def refused(X, speakers, heard, n_components):
     """Return the share of each kind that is called unfamiliar, by name; the mean over left-out speakers."""
-    model.SHRINKAGE, shares = shrinkage, {}
+    novelty.N_COMPONENTS, shares = n_components, {}
     stranger = f"unseen speakers' speech ({len(X)})"
     for speaker in np.unique(speakers):
-        familiar = model.Familiar.learn(X[speakers != speaker], speakers[speakers != speaker])
+        familiar = novelty.NoveltyDetector.fit(X[speakers != speaker], speakers[speakers != speaker])
         for name, vectors in {stranger: X[speakers == speaker], **heard}.items():
             shares.setdefault(name, []).append(familiar.distance(vectors) > familiar.threshold)
     return {name: float(np.concatenate(found).mean()) for name, found in shares.items()}

@@ -21,11 +21,11 @@ import numpy as np
 import pandas as pd
 from joblib.externals.loky import get_reusable_executor
 
-from serlib import corpora, features, index, model, settings, split
+from serlib import corpora, features, index, models, recipes, settings, split
 
 SIZES = (500, 5_000, 50_000)
 N_NAMES = 1_000_000
-PAPER = settings.RECIPES["paper"]
+PAPER = recipes.get("paper")
 PASSPORT = """
 id = "grown"
 title = "EMODB's recordings under many names"
@@ -103,6 +103,8 @@ def names(n):
             "part": "train",
         }
     )
+    table = table.assign(path=spelt, sentence="", take="", intensity="", flags="")
+    table = table.assign(duration_s=1.0, sample_rate_hz=16000, channels=1)
     parsed_s = time.perf_counter() - start
     start = time.perf_counter()
     sizes = [len(made.table) for made in (split.speakers(table), split.random(table, n_folds=5), split.random(table))]
@@ -116,10 +118,10 @@ def train(source):
         os.environ["SERLIB_CACHE"] = place
         parts = split.from_parts(index.scan(source, "emodb"))
         X, y = features.extract(parts.table, features=PAPER.features, root=source), parts.table["emotion"].to_numpy()
-        emotions = sorted(set(y))
-        model.fit(PAPER, X, y, emotions=emotions, epochs=1)
+        model = models.seeded(PAPER.model, settings.SEED)
+        models.with_epochs(model, 1).fit(X, y)
         start = time.perf_counter()
-        model.fit(PAPER, X, y, emotions=emotions, validation=(X[:50], y[:50]))
+        model.fit(X, y, validation=(X[:50], y[:50]))
         return time.perf_counter() - start
 
 

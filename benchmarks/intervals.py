@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import scipy.special
 
-from serlib import evaluate, uncertainty
+from serlib import compare, metrics, results
 
 RESULTS = Path(__file__).parent.parent / "results"
 WORLD = RESULTS / "emodb" / "paper" / "loso" / "seed-42.csv.gz"  # whose counts and levels are taken
@@ -28,15 +28,15 @@ N_EXPERIMENTS, N_TRUTH, SEED = 3_000, 1_000_000, 0
 
 def main():
     rng = np.random.default_rng(SEED)
-    n_right, counts = (table.to_numpy() for table in evaluate.speaker_counts(evaluate.read(WORLD).predictions))
+    n_right, counts = (table.to_numpy() for table in metrics.speaker_counts(results.read(WORLD).predictions))
     levels, rows = scipy.special.logit(n_right.sum(axis=0) / counts.sum(axis=0)), []
     for easier in EASIER:
         truth = recalls(levels + easier, (N_TRUTH,), rng).mean()
         for n_speakers in N_SPEAKERS:
             n = counts[rng.integers(0, len(counts), (N_EXPERIMENTS, n_speakers))]
             n_right = rng.binomial(n, recalls(levels + easier, (N_EXPERIMENTS, n_speakers), rng))
-            drawn = [uncertainty.percentiles(*one, rng=rng) for one in zip(n_right, n, strict=True)]
-            for method, ends in (("jackknife t", evaluate.jackknife(n_right, n)), ("bootstrap", np.transpose(drawn))):
+            drawn = [compare.percentiles(*one, rng=rng) for one in zip(n_right, n, strict=True)]
+            for method, ends in (("jackknife t", metrics.jackknife(n_right, n)), ("bootstrap", np.transpose(drawn))):
                 rows.append({"n_speakers": n_speakers, "method": method, "true_uar": truth, **covered(*ends, truth)})
     table = pd.DataFrame(rows).round(4)
     table.to_csv(RESULTS / "coverage.csv", index=False, lineterminator="\n")

@@ -1,4 +1,4 @@
-"""Time what a moved slider of the MFCC laboratory costs: computing, and rendering the figure that is kept alive.
+"""Time what a moved slider of `widgets.explore_mfcc` costs: computing, and rendering the figure that is kept alive.
 
 ``SERLIB_PROFILE=full python benchmarks/laboratory.py`` prints the median over its settings, for an utterance of EMODB;
 `tests/test_browser.py` prints (with ``pytest -s``) the time from a slider's release to new pixels in a browser.
@@ -8,17 +8,17 @@ import itertools
 import statistics
 import time
 
-from serlib import audio, features, figures, index, settings, widgets
+from serlib import audio, features, figures, index, recipes, widgets
 
 
 def main():
     table = index.first_at_hand("emodb")
-    first = settings.recipe("paper").features
+    first = recipes.get("paper").features
     signal = audio.load(index.root_of(table) / table["path"].iloc[0], first.sr)
-    steps, computing, rendering, anew = figures.Steps(), [], [], []
+    steps, computing, rendering, anew = figures.MfccFigure(), [], [], []
     sizes = itertools.product((256, 512, 1024, 2048), (128, 256, 512, 1024), (32, 128))
     for win_length, hop_length, n_mels in sizes:
-        changed = settings.MfccFeatures(
+        changed = features.MfccMean(
             first.sr, n_fft=win_length, win_length=win_length, hop_length=hop_length, n_mels=n_mels, n_mfcc=30
         )
         started = time.perf_counter()
@@ -28,9 +28,9 @@ def main():
         ]
         computed = time.perf_counter()
         steps.show(signal, *made, features=changed)
-        widgets._rendered(steps.figure)
+        widgets.base.png_of(steps.figure)
         shown = time.perf_counter()
-        widgets._png(figures.draw_steps(signal, *made, features=changed))
+        widgets.base.png_of(figures.draw_steps(signal, *made, features=changed))
         computing.append(computed - started)
         rendering.append(shown - computed)
         anew.append(time.perf_counter() - shown)

@@ -15,19 +15,22 @@ import numpy as np
 import pandas as pd
 from nbformat import v4
 
-from serlib import corpora, evaluate, settings, split, widgets
+from serlib import corpora, evaluate, index, recipes, split, widgets
 
 N_PAIRS = 10
 
 
 def compare():
     """Time both ways in turns, and print what came of it."""
-    recipe, passport = settings.recipe("paper"), corpora.get("emodb")
+    recipe, passport = recipes.get("paper"), corpora.get("emodb")
     rng, n = np.random.default_rng(0), passport.n_utterances
-    emotion = rng.choice(sorted(passport.by_emotion), n)
     names = pd.Series(range(n)).astype(str)
-    table = pd.DataFrame({"utterance": names, "corpus": "emodb", "content": names, "emotion": emotion, "part": "train"})
-    table["speaker"], table["sentence"] = rng.choice(list(passport.speakers), n), ""
+    same = {"corpus": "emodb", "path": "a.wav", "part": "train"}
+    same |= {"duration_s": 1, "sample_rate_hz": 16000, "channels": 1}
+    table = pd.DataFrame(dict.fromkeys(index.COLUMNS, "") | {"utterance": names, "content": names} | same)
+    table["emotion"] = rng.choice(sorted(passport.by_emotion), n)
+    table["speaker"] = rng.choice(list(passport.speakers), n)
+    table.attrs["synthetic"] = False
     drawn = split.random(table)
     X = (20 * rng.normal(size=(n, recipe.features.n_mfcc))).astype(np.float32)
     ways = {
@@ -42,7 +45,7 @@ def compare():
             fit()
             for clock, now in clocks.items():
                 took[clock, way] += [now() - started[clock]] if turn else []  # the first one warms up
-    print(f"{N_PAIRS} pairs, {recipe.training.epochs} epochs each")
+    print(f"{N_PAIRS} pairs, {recipe.model.epochs} epochs each")
     for clock in clocks:
         alone, watched = took[clock, "alone"], took[clock, "watched"]
         ratio = statistics.median(w / a for w, a in zip(watched, alone, strict=True))

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from conftest import free_port, wait_for
 
-from serlib import labels, model, synthetic, widgets
+from serlib import bundle, labels, synthetic, widgets
 
 APP = Path(__file__).parents[1] / "serlib" / "app"
 SR = 16000
@@ -83,7 +83,7 @@ def served(folder, *, max_visitors):
             yield server, f"http://127.0.0.1:{port}/?token={token}"
         finally:
             server.terminate()
-            server.wait(60)
+            server.wait(PATIENCE_S)
 
 
 def memory_mb(server):
@@ -137,7 +137,7 @@ def say(k):
 
 def expected_of(pcm):
     """Return how the app shall describe its answer to a recording."""
-    alone = widgets.talk(model.shipped())
+    alone = widgets.talk(bundle.shipped())
     alone.controls["voice"].recorder.value = (pcm, SR)
     return alone.message.value + alone.picture.alt
 

@@ -26,7 +26,7 @@ import nbformat
 from markupsafe import Markup
 from nbconvert.filters import markdown2html
 
-from serlib import corpora, labels, settings, widgets
+from serlib import corpora, labels, settings, storage, widgets
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
@@ -112,20 +112,21 @@ def notebooks():
 
 
 class Client(nbclient.NotebookClient):
-    """Executes a notebook, and listens to all that cells and widgets say: an error that is hidden later was an error.
+    """Executes a notebook, and collects the errors in every message of cells and widgets, also those hidden later.
 
-    An error in a thread is heard if the notebook waits for the thread. What goes wrong in a widget's JavaScript is not.
+    An error in a thread is found if the notebook waits for the thread. One in a widget's JavaScript is not.
     """
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.heard = {}
+        self.errors = {}
 
     def process_message(self, msg, cell, cell_index):
         content = {} if msg["msg_type"] == "execute_input" else msg["content"]
-        said = content.get("data", {}).get("state") or content
+        output = content.get("data", {}).get("state") or content
         where = f"cell {cell_index} ({cell.id}):\n{_indented(cell.source)}"
-        self.heard |= {f"{where}\n{text}": None for text in errors_in({"output_type": msg["msg_type"], **said})}
+        found = errors_in({"output_type": msg["msg_type"], **output})
+        self.errors |= {f"{where}\n{text}": None for text in found}
         return super().process_message(msg, cell, cell_index)
 
 
@@ -157,24 +158,24 @@ def execute(notebook, folder, *, timeout_s=3600):
     try:
         client.execute()
     except nbclient.exceptions.CellExecutionError:
-        pass  # it was heard
+        pass  # it is among the errors
     except nbclient.exceptions.DeadKernelError as error:
         return notebook, f"the kernel died: {error}"
-    return notebook, "\n\n".join(client.heard)
+    return notebook, "\n\n".join(client.errors)
 
 
-def errors_in(said):
+def errors_in(output):
     """Yield the errors in an output or a widget's state: tracebacks, and what shells of `serlib.widgets` show.
 
     Parameters
     ----------
-    said : dict
+    output : dict
         Keys with an underscore in front hold the code of a widget, and are passed over.
     """
-    if said.get("output_type") == "error":
-        yield _plain("\n".join(said.get("traceback") or [f"{said['ename']}: {said['evalue']}"]))
+    if output.get("output_type") == "error":
+        yield _plain("\n".join(output.get("traceback") or [f"{output['ename']}: {output['evalue']}"]))
         return
-    parts = [part for key, part in said.items() if not key.startswith("_")]
+    parts = [part for key, part in output.items() if not key.startswith("_")]
     while parts:
         part = parts.pop(0)
         if isinstance(part, dict):
@@ -197,7 +198,7 @@ def _indented(text):
 
 def write(path, text):
     """Write a text file; it appears whole or not at all."""
-    with settings.replacing(path) as temporary:
+    with storage.replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
@@ -409,8 +410,7 @@ def _spanned(cells):
 def _figure(image):
     """Return one of the README's figures, with a caption that says what it was made of."""
     file, alt = README.parent / image[1], image[2]
-    with settings.settled(file):
-        about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
+    about = json.loads(file.with_suffix(".json").read_text(encoding="utf-8"))
     names = [corpora.short_title(name) for name in _listed(about["corpus"])]
     facts = [("protocol", _listed(about["protocol"])), ("recipe", _listed(about["recipe"]))]
     if about["protocol"]:

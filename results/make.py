@@ -3,10 +3,11 @@
 Every fold is kept as soon as it is done, and every result as soon as it is whole; a further run makes only what is
 missing. Without a corpus, only the tables of README.md and datasets/README.md are made.
 
-usage: SERLIB_PROFILE=full python results/make.py emodb ravdess ... [--across]
+usage: SERLIB_PROFILE=full python results/make.py emodb ravdess emodb+tess ... [--recipes NAME ...] [--across]
        python results/make.py
 
---across also trains on each of these corpora and tests on each of the others.
+Names joined by + are several corpora together. --across also trains on each of these corpora and tests on each of the
+others.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from serlib import corpora, evaluate, features, index, settings
+from serlib import corpora, evaluate, features, index, metrics, recipes, results, settings
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE.parent / "datasets" / "README.md", HERE / "README.md")
@@ -31,40 +32,49 @@ N_SEEDS_OF_LARGE = {("crema-d", "random"): 3, ("crema-d", "speakers"): 3, ("crem
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpora", nargs="*", help="corpora whose results are made")
+    parser.add_argument("--recipes", nargs="+", metavar="NAME", help=f"by default {' '.join(RECIPES)}")
     parser.add_argument("--across", action="store_true", help="also from each of them to each of the others")
     options = parser.parse_args()
-    ids = [corpora.get(name).id for name in options.corpora]
-    wanted = [job for corpus in ids for job in within(corpus)]
+    ids = ["+".join(sorted(corpora.get(part).id for part in name.split("+"))) for name in options.corpora]
+    names, names_across = options.recipes or RECIPES, options.recipes or ACROSS
+    wanted = [job for corpus in ids for job in within(corpus, names)]
     if options.across:
-        pairs = itertools.permutations(ids, 2)
-        wanted += [(train, "cross-corpus", name, settings.SEED, test) for train, test in pairs for name in ACROSS]
-    for corpus in ids:  # here, with all processors, so that the jobs find tables and vectors made
-        table = index.load(corpus, progress=True)
-        for name in {*RECIPES, *(ACROSS if options.across else ())}:
-            features.extract(table, features=settings.recipe(name).features, progress=True)
-    jobs = settings.parallel(n_jobs=-1, return_as="generator_unordered")
-    for line in jobs(map(joblib.delayed(obtain), wanted)):
+        pairs = [
+            pair for pair in itertools.permutations(ids, 2) if pair[1] not in pair[0].split("+") and "+" not in pair[1]
+        ]
+        wanted += [(train, "cross-corpus", name, settings.SEED, test) for train, test in pairs for name in names_across]
+    for corpus in sorted({part for name in ids for part in name.split("+")}):
+        table = index.load(corpus, progress=True)  # here, with all processors, so that the jobs find everything made
+        for name in dict.fromkeys((*names, *(names_across if options.across else ()))):
+            features.extract(table, features=recipe_called(name).features, progress=True)
+    jobs = features.parallel(n_jobs=-1, return_as="generator_unordered")
+    for line in jobs(map(joblib.delayed(make_one), wanted)):
         print(line, flush=True)
     for page in PAGES:
         page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
         print(page)
 
 
-def within(corpus):
+def recipe_called(name):
+    """Return a recipe; ``-balanced`` at the end of its name is understood."""
+    return recipes.get(name.removesuffix("-balanced"), balanced=name.endswith("-balanced"))
+
+
+def within(corpus, names):
     """List the results of one corpus that are published: (corpus, protocol, recipe, seed, corpus to test on)."""
     return [
-        (corpus, protocol, recipe, settings.SEED + number, None)
+        (corpus, protocol, name, settings.SEED + number, None)
         for protocol in PROTOCOLS
-        for recipe in RECIPES
+        for name in names
         for number in range(N_SEEDS_OF_LARGE.get((corpus, protocol), N_SEEDS))
     ]
 
 
-def obtain(job):
+def make_one(job):
     """Make one result, unless it is there, and say what came of it."""
     corpus, protocol, recipe, seed, test_on = job
-    how = {"protocol": protocol, "recipe": settings.recipe(recipe), "seed": seed, "test_on": test_on}
-    uar = evaluate.uar(evaluate.obtain(corpus, **how).predictions)
+    how = {"protocol": protocol, "recipe": recipe_called(recipe), "seed": seed, "test_on": test_on}
+    uar = metrics.uar(evaluate.load_or_run(corpus.split("+"), **how).predictions)
     return f"{corpus}{f' -> {test_on}' if test_on else ''} {protocol} {recipe} seed {seed}: UAR {uar:.3f}"
 
 
@@ -120,19 +130,21 @@ def _section(passport):
         stems = [f"`{stem}`" for stem, other in passport.defects.items() if other == defect]
         does = "kept out" if defect.policy == "drop" else "flagged"
         lines.append(f"- **Defect**, {does} as `{defect.flag}`: {defect.what} ({', '.join(stems)})")
-    for heard in passport.listeners:
-        rate = f"{heard['accuracy']:.1%} right"
-        lines.append(f"- **Listeners** ({heard['condition']}): {rate}; {heard['source']}")
+    for test in passport.listeners:
+        rate = f"{test['accuracy']:.1%} right"
+        lines.append(f"- **Listeners** ({test['condition']}): {rate}; {test['source']}")
     lines += [f"- {note}" for note in passport.notes]
     return "\n".join([*lines, f"- **Cite**: {passport.citation}", ""])
 
 
 def published(folder):
     """Return all results under `folder` that are published: the recipes' own runs, on whole corpora."""
-    found = evaluate.stored(folder)
+    found = results.stored(folder)
     for row in found.to_dict("records"):
-        if row["epochs"] != settings.RECIPES[row["recipe"]].training.epochs or row["synthetic"]:
-            what = f"of {row['epochs']} epochs or of synthetic speech, not the recipe's own run"
+        recipe, epochs = recipe_called(row["recipe"]), None if pd.isna(row["epochs"]) else int(row["epochs"])
+        is_own = row["settings"] == recipe.settings() and epochs == recipe.model.get_params().get("epochs")
+        if row["synthetic"] or not is_own:
+            what = f"of {epochs} epochs, of other settings or of synthetic speech, not the recipe's own run"
             raise ValueError(f"{row['file']} is {what}; delete it")
     return found[[not problems for problems in found["problems"]]] if len(found) else found
 
@@ -148,17 +160,29 @@ def results_table(folder):
         "|---|---|---|---|---|---|---|---|---|",
     ]
     found = published(folder)
-    for corpus in corpora.NAMES:
-        name, mine = corpora.short_title(corpus), found[found["corpus"] == corpus]
-        mine = mine[mine["protocol"].isin(PROTOCOLS)]
+    found = found[found["protocol"].isin(PROTOCOLS)]
+    names = list(dict.fromkeys((*RECIPES, *found["recipe"])))
+    for corpus in _ordered(found["corpus"], corpora.NAMES):
+        name, mine = title(corpus), found[found["corpus"] == corpus]
         if mine.empty:
             how = f"not made yet: `make results CORPUS={corpus}` fills this row, once its audio is at hand"
             lines.append(f"| {name} | {how} | | | | | | {listeners(corpus)} | 0 |")
-        for protocol, recipe in itertools.product(PROTOCOLS, RECIPES):
+        for protocol, recipe in itertools.product(PROTOCOLS, names):
             runs = mine[(mine["protocol"] == protocol) & (mine["recipe"] == recipe)]
             if not runs.empty:
                 lines.append(f"| {name} | {protocol} | {recipe} | {_cells(runs)} | {listeners(corpus)} | {len(runs)} |")
     return "\n".join(lines) + "\n"
+
+
+def _ordered(names, first=()):
+    """Return names, each once: those of `first`, then published corpora, then others."""
+    known = {name: number for number, name in enumerate(corpora.NAMES)}
+    return list(dict.fromkeys((*first, *sorted(names, key=lambda name: (known.get(name, len(known)), name)))))
+
+
+def title(corpus):
+    """Return the name of one corpus, or of several joined by +, as people write it."""
+    return " + ".join(map(corpora.short_title, corpus.split("+")))
 
 
 def _cells(runs):
@@ -171,7 +195,7 @@ def _cells(runs):
 
 def listeners(corpus):
     """Say what share of a corpus listeners recognise: accuracy, and UAR where it is known; or a dash."""
-    tests = corpora.get(corpus).listeners
+    tests = corpora.get(corpus).listeners if corpus in corpora.NAMES else ()
     if not tests:
         return "–"
     names = {"accuracy": "acc.", "uar": "UAR"}
@@ -194,22 +218,22 @@ def coverage_table():
 
 
 def across_table(folder):
-    """Return the matrix of UARs from corpus to corpus under `folder`, as Markdown: raw, then levelled, then chance."""
+    """Return the matrix of UARs from corpus to corpus, as Markdown: of the recipes in `ACROSS`, and chance."""
     found = published(folder)
     found = found[found["protocol"] == "cross-corpus"]
     if found.empty:
         return 'Not made yet: `make results CORPUS="emodb ravdess" ACROSS=--across` makes it of corpora at hand.\n'
-    names = [corpus for corpus in corpora.NAMES if corpus in {*found["corpus"], *found["trained_on"]}]
-    titles = [corpora.short_title(corpus) for corpus in names]
+    names = _ordered({*found["corpus"], *found["trained_on"]})
+    titles = [title(corpus) for corpus in names]
     lines = [f"| trained on \\ tested on | {' | '.join(titles)} |", f"|---{'|---' * len(names)}|"]
-    for train, title in zip(names, titles, strict=True):
+    for train in names:
         cells = []
         for test in names:
             runs = found[(found["trained_on"] == train) & (found["corpus"] == test)].set_index("recipe")
             uars = " / ".join(f"{runs['uar'][name]:.2f}" for name in ACROSS if name in runs.index)
             missing = "" if train == test else "not made yet"
             cells.append(f"{uars} ({runs['chance'].iloc[0]:.2f})" if uars else missing)
-        lines.append(f"| {title} | {' | '.join(cells)} |")
+        lines.append(f"| {title(train)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 

@@ -1,37 +1,35 @@
 """Speech emotion recognition on seven corpora: from file names to honest numbers.
 
-The modules are read in this order, and each imports only those before it: ``labels``, ``settings``, ``cache``,
-``corpora``, ``audio``, ``synthetic``, ``index``, ``doctor``, ``download``, ``interchange``, ``split``, ``audit``,
-``features``, ``model``, ``evaluate``, ``uncertainty``, ``predict``, ``figures``, ``widgets``, ``cli``. ``import
-serlib`` loads none of them; ``serlib.index`` loads when it is first named.
+The modules are read in the order of `MODULES`, and each imports only those before it; nothing in the core imports a
+satellite. ``import serlib`` loads none of them; ``serlib.index`` loads when it is first named.
 """
 
 import importlib
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-MODULES = (
+CORE = (
     "labels",
     "settings",
+    "storage",
     "cache",
     "corpora",
     "audio",
     "synthetic",
     "index",
-    "doctor",
-    "download",
-    "interchange",
     "split",
-    "audit",
     "features",
-    "model",
+    "models",
+    "recipes",
+    "metrics",
+    "results",
     "evaluate",
-    "uncertainty",
+    "compare",
+    "bundle",
     "predict",
-    "figures",
-    "widgets",
-    "cli",
 )
+SATELLITES = ("doctor", "download", "audit", "interchange")
+MODULES = (*CORE, *SATELLITES, "figures", "readme_figures", "widgets", "cli")
 
 
 def __getattr__(name):

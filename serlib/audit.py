@@ -1,12 +1,15 @@
-"""Leaks in anybody's split files: who and what stands on both sides, known from the names; no audio is read.
+"""Leaks in anybody's split files: who and what is on both sides, known from names and columns; no audio is read.
 
 A file is a table (CSV, TSV), JSON (objects in a list, objects by key, or a list for each part), JSON lines, or a list
 of paths, one a line; an index or predictions table of serlib's is one, too. The column that holds the files' names is
-the one whose values most often are names of a corpus. Parts are told by a column, or each file is one. Identical
-recordings are known from an index table, or from the checksums that the publisher's files have.
+the one whose values most often are names of a corpus. Where a name does not say who speaks, in which emotion and what,
+a column that states it does. A column names the parts, or each file is one. Identical recordings are known from an
+index table, or from the checksums that the publisher's files have.
 """
 
+import functools
 import io
+import itertools
 import json
 import os
 import re
@@ -17,16 +20,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from . import corpora, index, settings, split
+from . import audio, corpora, index, labels, split, storage
 
 COLUMNS = ("utterance", "corpus", "speaker", "emotion", "sentence", "content")
+# Columns by what they state, in any case, with or without '_', '-' and blanks; the first one that is there counts.
 PART_COLUMNS = ("part", "split", "set", "partition", "subset", "fold")
+STATED_COLUMNS = {
+    "speaker": ("speaker", "speakerid", "spk", "spkid", "actor", "actorid", "subject", "subjectid"),
+    "emotion": ("emotion", "label", "emo", "ytrue"),
+    "sentence": ("sentence", "sentenceid", "text", "transcript"),
+}
+NOT_STATED = ("", "nan", "none", "null", "na", "n/a", "unknown", "-", "?")
 ROLE = re.compile(r"(.*)(?<![a-z])(train|val|dev|test|eval)[a-z]*", re.IGNORECASE)  # the last in a part's name
 ROLES = ("train", "val", "dev", "test", "eval")  # each is compared with those before it
 MAX_PARTS = 500  # the published corpora have at most 91 speakers, each of whom may be a fold
 N_SAMPLED = 200  # rows of a table that decide which column holds the names
 
 LEAKS = split.LEAKS | {"utterance": ["utterance"]}
+FINDING = ["kind", "part", "against", "n", "of", "shared", "among", "examples"]
 IN_WORDS = {
     "speaker": "by a speaker who is trained on",
     "recording": "the same recording as one that is trained on",
@@ -34,6 +45,7 @@ IN_WORDS = {
     "utterance": "themselves trained on",
     "repeated": "in one part more than once",
     "defective": "known to be defective",
+    "contradictory": "stated to be by another speaker than their names say",
     "unknown": "of no corpus, by their names",
 }
 WHY_UNCHECKED = {
@@ -44,8 +56,8 @@ WHY_UNCHECKED = {
 
 
 @dataclass(frozen=True)
-class Report:
-    """What `examine` found.
+class LeakReport:
+    """What `find_leaks` found.
 
     Attributes
     ----------
@@ -116,8 +128,9 @@ def read(files, corpus=None):
     -------
     DataFrame
         A row per listed utterance that has a part: the columns of `COLUMNS`, ``part``, ``table`` (the file, where its
-        own column tells the parts, else empty) and ``defect`` (a word for why it should not be used, else empty).
-        Where the name is no corpus's, ``utterance`` is what is listed, and the rest is empty.
+        own column tells the parts, else empty), ``defect`` (a word for why it should not be used, else empty) and
+        ``stated`` (the speaker that a column states, if the name says another, else empty). Where the name is no
+        corpus's, ``utterance`` is what is listed, and speaker, emotion and sentence are what columns state, if any do.
 
     Raises
     ------
@@ -129,14 +142,14 @@ def read(files, corpus=None):
     passports = [corpora.get(name) for name in ([corpus] if corpus else corpora.NAMES)]
     files = [Path(file) for file in files]
     tables = []
-    for file, name in zip(files, _told_apart(files), strict=True):
+    for file, name in zip(files, _names_of(files), strict=True):
         table = _table(file)
         rows, part = _rows(table, passports, file), _part_column(table, file)
         parts = table[part] if part else pd.Series(name, index=table.index)
         if part and len(files) > 1:
             parts = parts.where(parts == "", f"{name} " + parts)
         tables.append(rows.assign(part=parts, table=name if part else "")[parts != ""])
-    rows = pd.concat(tables, ignore_index=True)
+    rows = _with_stated_speakers(pd.concat(tables, ignore_index=True), passports)
     defects = {
         f"{passport.id}/{stem}": defect.flag
         for passport in passports
@@ -146,8 +159,8 @@ def read(files, corpus=None):
     return rows.assign(defect=[defects.get(utterance, "") for utterance in rows["utterance"]])
 
 
-def examine(rows):
-    """Look for what stands on both sides, and for what should not be listed.
+def find_leaks(rows):
+    """Look for what is on both sides, and for what should not be listed.
 
     Parameters
     ----------
@@ -156,7 +169,7 @@ def examine(rows):
 
     Returns
     -------
-    Report
+    LeakReport
 
     Raises
     ------
@@ -164,50 +177,61 @@ def examine(rows):
         If a part has no other to be compared with, there are more than `MAX_PARTS`, or nothing is known of any
         utterance.
     """
-    known = rows[rows["corpus"] != ""]
+    known = rows[(rows["corpus"] != "") | (rows["speaker"] != "")]
     if known.empty:
         raise ValueError(
-            f"none of the {len(rows):,} utterances is of a corpus; expected names that say so. Mend the table"
+            f"none of the {len(rows):,} utterances is of a corpus or has a stated speaker; expected names that say so,"
+            " or a column 'speaker'. Mend the table"
         )
     if (n_parts := rows["part"].nunique()) > MAX_PARTS:
         some = ", ".join(map(repr, rows["part"].unique()[:3]))
         raise ValueError(f"there are {n_parts:,} parts, such as {some}; expected at most {MAX_PARTS}. Mend the table")
-    compared, findings = [], []
-    for part, others in _comparisons(rows[["table", "part"]].drop_duplicates()):
-        against = others[0] if len(others) == 1 else "the others"
-        compared.append((part, against))
-        train, test = rows[rows["part"].isin(others)], rows[rows["part"] == part]
-        among = [len(test.drop_duplicates(columns)) for columns in LEAKS.values()]
-        found = split.leaks(train, test, kinds=LEAKS).rename(columns={"n_test": "of"})
-        findings.append(found.assign(part=part, against=against, among=among))
-    for part, own in rows.groupby("part", sort=False):
-        named = own["utterance"] + (" (" + own["defect"] + ")").where(own["defect"] != "", "")
-        for kind, is_concerned in (
-            ("repeated", own["utterance"].duplicated()),
-            ("defective", own["defect"] != ""),
-            ("unknown", own["corpus"] == ""),
-        ):
-            names = sorted(named[is_concerned].unique())
-            found = {"kind": kind, "part": part, "against": "", "n": int(is_concerned.sum()), "of": len(own)}
-            found |= {"shared": len(names), "among": own["utterance"].nunique(), "examples": ", ".join(names[:3])}
-            findings.append(pd.DataFrame([found]))
-    found = pd.concat(findings, ignore_index=True)
-    found = found[found["n"] > 0].sort_values("kind", key=lambda kinds: kinds.map(list(IN_WORDS).index), kind="stable")
-    parts = [
-        {
-            "part": part,
-            "n": len(own),
-            "speakers": own.loc[own["speaker"] != "", "speaker"].nunique(),
-            "corpora": ", ".join(sorted(set(own["corpus"]) - {""})),
-        }
-        for part, own in rows.groupby("part", sort=False)
-    ]
-    return Report(
-        parts=pd.DataFrame(parts),
-        compared=tuple(compared),
-        findings=found[["kind", "part", "against", "n", "of", "shared", "among", "examples"]].reset_index(drop=True),
+    compared = tuple(_comparisons(rows[["table", "part"]].drop_duplicates()))
+    by_part = rows.groupby("part", sort=False)
+    findings = [_leaks(part, others, rows) for part, others in compared]
+    findings = pd.concat([*findings, *(_notes(part, own) for part, own in by_part)], ignore_index=True)
+    findings["kind"] = findings["kind"].astype(pd.CategoricalDtype(IN_WORDS))
+    findings = findings[findings["n"] > 0].sort_values("kind", kind="stable", ignore_index=True)
+    about = {
+        "n": by_part.size(),
+        "speakers": by_part["speaker"].agg(lambda speakers: len({*speakers} - {""})),
+        "corpora": by_part["corpus"].agg(lambda names: ", ".join(sorted({*names} - {""}))),
+    }
+    return LeakReport(
+        parts=pd.DataFrame(about).reset_index(),
+        compared=tuple((part, _in_a_word(others)) for part, others in compared),
+        findings=findings.astype({"kind": object})[FINDING],
         unchecked={kind: n for kind in WHY_UNCHECKED if (n := int((known[LEAKS[kind][-1]] == "").sum()))},
     )
+
+
+def _in_a_word(others):
+    return others[0] if len(others) == 1 else "the others"
+
+
+def _leaks(part, others, rows):
+    """Return what a part shares with the parts that are then trained on, as findings: a row per kind of leak."""
+    train, test = rows[rows["part"].isin(others)], rows[rows["part"] == part]
+    among = [len(test.drop_duplicates(columns)) for columns in LEAKS.values()]
+    found = split.leaks(train, test, kinds=LEAKS).rename(columns={"n_test": "of"})
+    return found.assign(part=part, against=_in_a_word(others), among=among)
+
+
+def _notes(part, own):
+    """Return what is odd in a part alone, as findings: a row per kind."""
+    names = own["utterance"]
+    kinds = {
+        "repeated": (names.duplicated(), names),
+        "defective": (own["defect"] != "", names + " (" + own["defect"] + ")"),
+        "contradictory": (own["stated"] != "", names + " (stated: " + own["stated"] + ")"),
+        "unknown": (own["corpus"] == "", names),
+    }
+    rows = []
+    for kind, (is_concerned, described) in kinds.items():
+        found = sorted(described[is_concerned].unique())
+        counts = (int(is_concerned.sum()), len(own), len(found), names.nunique())
+        rows.append((kind, part, "", *counts, ", ".join(found[:3])))
+    return pd.DataFrame(rows, columns=FINDING)
 
 
 def _comparisons(parts):
@@ -236,8 +260,8 @@ def _comparisons(parts):
         yield from ((name, [other for other in alone if other != name]) for name in alone)
 
 
-def _told_apart(files):
-    """Return a name for each file: without its suffix if this tells them apart, else with the folders that differ."""
+def _names_of(files):
+    """Return a name for each file: without its suffix if all then differ, else with the folders that differ."""
     names = [file.name.removesuffix(".gz").rsplit(".", 1)[0] for file in files]
     if len(set(names)) == len(names):
         return names
@@ -245,59 +269,132 @@ def _told_apart(files):
     return [file.relative_to(os.path.commonpath([file.parent for file in files])).as_posix() for file in files]
 
 
+def _columns_called(table, names, what, file):
+    """Return the columns that have one of some names, in the order of the names; raise if two have the same."""
+    found = []
+    for name in names:
+        called = [column for column in table if re.sub(r"[\W_]", "", column).casefold() == name]
+        if len(called) > 1:
+            raise ValueError(
+                f"{file}: the columns {called} would both tell the {what}s; expected one. Rename the other"
+            )
+        found += called
+    return found
+
+
 def _part_column(table, file):
     """Return the column that tells parts apart, or None."""
-    for name in PART_COLUMNS:
-        called = [column for column in table if column.strip().lower() == name]
-        if len(called) > 1:
-            raise ValueError(f"{file}: the columns {called} would both tell the parts; expected one. Rename the other")
-        if called and len(set(table[called[0]]) - {""}) > 1:
-            return called[0]
-    return None
+    columns = _columns_called(table, PART_COLUMNS, "part", file)
+    return next((column for column in columns if len(set(table[column]) - {""}) > 1), None)
+
+
+def _stated(table, what, file):
+    """Return what a column states of each row's speaker, emotion or sentence; empty text where none does."""
+    for column in _columns_called(table, STATED_COLUMNS[what], what, file):
+        values = table[column].str.strip()
+        values = values.mask(values.str.casefold().isin(NOT_STATED), "")
+        if values.any():
+            return values
+    return pd.Series("", index=table.index)
 
 
 def _rows(table, passports, file):
-    """Return the columns of `COLUMNS` for each row of a table."""
+    """Return the columns of `COLUMNS`, and the ``stated`` speaker, for each row of a table."""
     if set(index.COLUMNS) <= set(table):
-        return table[list(COLUMNS)]
-    readers = [(passport, _reader(passport)) for passport in passports]
+        return table[list(COLUMNS)].assign(stated="")
+    parse = _parser(passports)
+    stated = {what: _stated(table, what, file) for what in STATED_COLUMNS}
+    names = _file_names(table, parse, passports, file, is_enough=stated["speaker"].any())
+    rows = []
+    for name, emotion, sentence in zip(names, stated["emotion"], stated["sentence"], strict=True):
+        if (known := parse(name)) is None:
+            recognised = labels.recognise(emotion)
+            rows.append((name, "", "", recognised[0] if len(recognised) == 1 else emotion, sentence))
+        else:
+            corpus, parsed = known
+            utterance, speaker = f"{corpus}/{parsed.stem}", f"{corpus}/{parsed.speaker}"
+            rows.append((utterance, corpus, speaker, parsed.emotion, parsed.sentence or sentence))
+    rows = pd.DataFrame(rows, columns=COLUMNS[:-1], index=table.index)
+    checksums = _checksums([passport for passport in passports if passport.id in set(rows["corpus"])])
+    return rows.assign(
+        content=[checksums.get(utterance, "") for utterance in rows["utterance"]], stated=stated["speaker"]
+    )
 
-    def known(name):
-        root = os.path.splitext(name.strip().replace("\\", "/"))[0]
-        return next(((passport, parsed) for passport, reads in readers if (parsed := reads(root))), None)
 
-    if heading := next((name for name in table if known(name)), None):
+def _file_names(table, parse, passports, file, *, is_enough):
+    """Return the column of names of a corpus; else, where other columns are enough, of sound files, or the first."""
+    if heading := next(filter(parse, table), None):
         raise ValueError(f"{file}, line 1: {heading!r} is an utterance; expected the columns' names. Add such a line")
     sample = table.iloc[np.unique(np.linspace(0, len(table) - 1, N_SAMPLED).astype(int))]
-    n_known = {column: sum(known(name) is not None for name in sample[column]) for column in table}
-    column = max(n_known, key=n_known.get)
-    if not n_known[column]:
-        found = ", ".join(f"{name} ({sample[name].iloc[0]!r})" for name in list(table)[:3])
-        raise ValueError(
-            f"{file}: no column holds names of {', '.join(passport.id for passport in passports)}; found {found};"
-            f" expected names like {passports[0].example}. Another corpus is named with -n"
-        )
-    rows, found = [], {}
-    for name in table[column]:
-        if (both := known(name)) is None:
-            rows.append((name, "", "", "", ""))
-            continue
-        passport, parsed = both
-        found[passport.id] = passport
-        utterance, speaker = f"{passport.id}/{parsed.stem}", f"{passport.id}/{parsed.speaker}"
-        rows.append((utterance, passport.id, speaker, parsed.emotion, parsed.sentence))
-    checksums = _checksums(found.values())
-    contents = [checksums.get(utterance, "") for utterance, *_ in rows]
-    return pd.DataFrame(rows, columns=COLUMNS[:-1], index=table.index).assign(content=contents)
+    for is_name in (parse, _is_sound) if is_enough else (parse,):
+        n_names = {column: sum(bool(is_name(name)) for name in sample[column]) for column in table}
+        if any(n_names.values()):
+            return table[max(n_names, key=n_names.get)]
+    known = _columns_called(table, [*PART_COLUMNS, *itertools.chain(*STATED_COLUMNS.values())], "part", file)
+    if is_enough and (others := [column for column in table if column not in known]):
+        return table[others[0]]
+    found = ", ".join(f"{name} ({sample[name].iloc[0]!r})" for name in list(table)[:3])
+    raise ValueError(
+        f"{file}: no column holds names of {', '.join(passport.id for passport in passports)}; found {found};"
+        f" expected names like {passports[0].example}. Another corpus is named with -n"
+    )
+
+
+def _is_sound(name):
+    return name.strip().lower().endswith(audio.SUFFIXES)
+
+
+def _parser(passports):
+    """Return a function that says what the name of a file means: (corpus, Parsed), or None."""
+    readers = [(passport.id, _reader(passport)) for passport in passports]
+
+    @functools.cache
+    def parse(name):
+        root = os.path.splitext(name.strip().replace("\\", "/"))[0]
+        return next(((corpus, parsed) for corpus, read in readers if (parsed := read(root))), None)
+
+    return parse
 
 
 def _reader(passport):
     """Return a function that says what a path without its suffix means in a corpus: a `Parsed`, or None."""
     if passport.listed is None:
-        suffix = passport.names.get("suffixes", [".wav"])[0]
+        suffix = passport.names.suffixes[0]
         return lambda root: passport.parse(root + suffix)
     listed = {parsed.stem: parsed for parsed in passport.listed.values()}
     return lambda root: listed.get(root.removeprefix(f"{passport.id}/"))
+
+
+def _with_stated_speakers(rows, passports):
+    """Fill in the stated speaker where the name does not say who speaks; keep in ``stated`` what contradicts a name.
+
+    A stated speaker is one of a corpus's if it is spelt so, or else if the corpus's names go with it most often: then
+    utterances with and without such names can be compared.
+    """
+    rows = rows.assign(spelt=rows["stated"].map(_spelling))
+    found = [passport for passport in passports if len(passports) == 1 or (rows["corpus"] == passport.id).any()]
+    meant = {(one.id, _spelling(name)): f"{one.id}/{name}" for one in found for name in one.speakers}
+    both = rows[(rows["corpus"] != "") & (rows["stated"] != "")]
+    votes = Counter(zip(both["corpus"], both["spelt"], both["speaker"], strict=True))
+    for (corpus, spelt, speaker), _ in votes.most_common():
+        meant.setdefault((corpus, spelt), speaker)
+    first = rows.groupby("spelt")["stated"].first()
+
+    def resolve(row):
+        if row.corpus or not row.stated:
+            is_contradiction = row.stated and meant[row.corpus, row.spelt] != row.speaker
+            return row.speaker, row.stated if is_contradiction else ""
+        known = {meant[one.id, row.spelt] for one in found if (one.id, row.spelt) in meant}
+        return known.pop() if len(known) == 1 else first[row.spelt], ""
+
+    resolved = pd.DataFrame(map(resolve, rows.itertuples()), columns=["speaker", "stated"], index=rows.index)
+    return rows.assign(**resolved).drop(columns="spelt")
+
+
+def _spelling(speaker):
+    """Return a speaker's name without what people vary: case, corpus, words such as 'Actor', leading zeros."""
+    name = speaker.rsplit("/", 1)[-1].casefold()
+    return re.sub(r"^(actor|speaker|subject|spk)?[\W_]*0*(?=\w)", "", name)
 
 
 def _checksums(passports):
@@ -314,11 +411,11 @@ def _table(file):
     """Read a file as a DataFrame of str."""
     if not file.is_file():
         raise FileNotFoundError(f"{file} is not a file; expected a table, JSON, or a list of paths. Check the path")
-    text, kind = settings.read_text(file), Path(file.name.removesuffix(".gz")).suffix.lower()
+    text, kind = storage.read_text(file), Path(file.name.removesuffix(".gz")).suffix.lower()
     lines = [line.strip() for line in text.split("\n")]
     is_csv, separator = kind in (".csv", ".tsv"), max(",;\t", key=lines[0].count)
     if is_csv:
-        settings.header(file, text, separator=separator)
+        storage.column_names(file, text, separator=separator)
     try:
         if is_csv:
             table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
@@ -330,7 +427,7 @@ def _table(file):
         why = " ".join(str(error).split())
         raise ValueError(f"{file} cannot be read as {kind[1:].upper()} ({why}); mend it, or save it as CSV") from None
     if not is_csv:
-        settings.refuse_unfolding(file, len(set().union(*records)), len(records))
+        storage.refuse_large_table(file, len(set().union(*records)), len(records))
         table = pd.DataFrame(records, dtype=object)
     if table.empty:
         raise ValueError(f"{file} lists nothing; expected a row for each utterance. Make it again")

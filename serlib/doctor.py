@@ -4,7 +4,6 @@ Most trouble with these corpora comes from the copy: files missing, doubled, ren
 (Git-LFS pointers). Nothing is changed; each finding says what to do.
 """
 
-import math
 import os
 import re
 from collections import Counter, defaultdict
@@ -15,7 +14,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 from tqdm.auto import tqdm
 
-from . import audio, cache, corpora, index, labels, settings, synthetic
+from . import audio, cache, corpora, index, labels, storage, synthetic
 
 # What to do about a finding of each kind; the kinds of `serlib.audio.inspect` bring their own advice.
 KINDS = {
@@ -56,8 +55,8 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Report:
-    """What `examine` found. ``n_expected`` is None where nothing says how many utterances there are."""
+class CopyReport:
+    """What `compare_copy` found. ``n_expected`` is None where nothing says how many utterances there are."""
 
     corpus: str
     folder: str
@@ -100,18 +99,11 @@ class Report:
         }
 
     def table(self):
-        """Sum the findings up.
-
-        Returns
-        -------
-        DataFrame
-            A row per kind: ``n``, the path of the ``first``, what was ``found`` and ``expected`` there, ``next``; as
-            `settings.printable` writes it.
-        """
-        rows = []
-        for kind in dict.fromkeys(finding.kind for finding in self.findings):
-            found = [finding for finding in self.findings if finding.kind == kind]
-            rows.append((kind, len(found), *map(settings.printable, astuple(found[0])[1:])))
+        """Return a row per kind of finding: how many, and the first of them, in text that no terminal obeys."""
+        groups = {}
+        for finding in self.findings:
+            groups.setdefault(finding.kind, []).append(finding)
+        rows = [(kind, len(found), *map(storage.printable, astuple(found[0])[1:])) for kind, found in groups.items()]
         columns = ["kind", "n", "first", "found", "expected", "next"]
         return pd.DataFrame(rows, columns=columns).set_index("kind")
 
@@ -129,7 +121,7 @@ class _File:
     content: str | None = None
 
 
-def examine(path, corpus=None, *, quick=False, progress=False):
+def compare_copy(path, corpus=None, *, quick=False, progress=False):
     """Compare a folder with what was published about the corpus that it should hold.
 
     Parameters
@@ -145,7 +137,7 @@ def examine(path, corpus=None, *, quick=False, progress=False):
 
     Returns
     -------
-    Report
+    CopyReport
 
     Raises
     ------
@@ -158,7 +150,7 @@ def examine(path, corpus=None, *, quick=False, progress=False):
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder; expected the one that holds a corpus")
     sound, findings = _look(root)
-    passport = index.passport_of(root, corpus) if corpus or corpora.own(root) else guess(root, [f.file for f in sound])
+    passport = index.passport_of(root, corpus) if corpus or corpora.own(root) else _guess(root, [f.file for f in sound])
     made = synthetic.read_marker(root)
     published = passport.published()
     for file in sound:
@@ -179,7 +171,7 @@ def examine(path, corpus=None, *, quick=False, progress=False):
     findings += _judge_places(chosen, published)
     findings += _judge_formats(chosen, passport)
     findings += _judge_presence(root, passport, chosen, sound, published, made)
-    return Report(
+    return CopyReport(
         corpus=passport.id,
         folder=str(root),
         is_synthetic=made is not None,
@@ -196,23 +188,8 @@ def _urgency(finding):
     return (finding.kind != "missing", order.index(finding.kind) if finding.kind in order else -1, finding.path)
 
 
-def guess(root, files):
-    """Say which corpus a folder's sound files are named like; if like none, the folder's own name may tell.
-
-    Parameters
-    ----------
-    root : path-like
-    files : sequence of Path
-
-    Returns
-    -------
-    Passport
-
-    Raises
-    ------
-    ValueError
-        If they are named like none, or like several alike.
-    """
+def _guess(root, files):
+    """Return the passport of the corpus that sound files are named like; if of none, that the folder is called like."""
     votes = Counter(dict.fromkeys(corpora.NAMES, 0))
     for name in corpora.NAMES:
         passport = corpora.get(name)
@@ -233,6 +210,7 @@ def guess(root, files):
 
 
 def _finding(kind, path, found, expected, next=None):
+    """Return a finding that, by default, advises what its kind does."""
     return Finding(kind, path, found, expected, next or {**KINDS, **NOTES}.get(kind, KINDS["unknown"]))
 
 
@@ -243,13 +221,13 @@ def _look(root):
         path = file.relative_to(root).as_posix()
         if file.name.startswith("._") or ("__MACOSX" in file.parts and os.path.isfile(file)):
             findings.append(_finding("macos", path, "a resource file of macOS", "recordings only"))
-        elif file.suffix.lower() in audio.SUFFIXES + audio.UNREAD_SUFFIXES and not file.name.startswith("."):
+        elif file.suffix.lower() in audio.SUFFIXES and not file.name.startswith("."):
             sound.append(_File(file, path))
     return sound, findings
 
 
 def _identify(passport, file):
-    """Say which utterance a file's name means, and how it is known."""
+    """Note which utterance a file's name means, and how that is known."""
     if parsed := passport.parse(file.file):
         file.parsed, file.how = parsed, "name"
         return
@@ -274,7 +252,7 @@ def _read_headers(sound, progress):
     for file in tqdm(sound, desc="headers", unit="file", disable=not progress):
         found = audio.inspect(file.file)
         if isinstance(found, audio.Problem):
-            findings.append(Finding(found.kind, file.path, found.found, found.expected, found.next))
+            findings.append(_finding(found.kind, file.path, found.found, found.expected, found.next))
         else:
             file.header = found
     return findings
@@ -282,11 +260,11 @@ def _read_headers(sound, progress):
 
 def _read_contents(files, progress):
     """Hash all files, in as many threads as there are processors: hashing lets other threads run."""
-    bar = tqdm(total=len(files), desc="contents", unit="file", disable=not progress)
-    with bar, ThreadPoolExecutor(os.cpu_count()) as pool:
-        for file, content in zip(files, pool.map(lambda file: cache.content_hash(file.file), files), strict=True):
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        contents = pool.map(lambda file: cache.content_hash(file.file), files)
+        contents = tqdm(contents, total=len(files), desc="contents", unit="file", disable=not progress)
+        for file, content in zip(files, contents, strict=True):
             file.content = content
-            bar.update()
 
 
 def _recognise(files, known, passport):
@@ -298,7 +276,7 @@ def _recognise(files, known, passport):
 
 
 def _is_as_published(file, known):
-    """Say whether a file holds its utterance, by content or, unread, by size; True where nobody published either."""
+    """Return whether a file holds its utterance, by content or, unread, by size; True if neither was published."""
     stem = file.parsed.stem
     return known.empty or _size_or_content(file) in (known["sha256"].get(stem), known["bytes"].get(stem))
 
@@ -338,28 +316,18 @@ def _judge_names(files, published, known, passport):
 
 
 def _choose(files, known):
-    """Choose one file for each utterance, the published one if it is there; find the others.
-
-    Returns
-    -------
-    chosen : dict of str to _File
-        By canonical stem.
-    findings : list of Finding
-    """
+    """Return {stem: file}, the published one if it is there, and findings about the others of the same name."""
     groups = defaultdict(list)
     for file in files:
         if file.how == "name":
             groups[file.parsed.stem].append(file)
     chosen, findings = {}, []
     for stem, group in sorted(groups.items()):
-        first = next((file for file in group if _is_as_published(file, known)), group[0])
-        chosen[stem] = first
+        first = chosen[stem] = next((file for file in group if _is_as_published(file, known)), group[0])
         for file in group:
-            if file is first:
-                continue
-            if _size_or_content(file) == _size_or_content(first):
+            if file is not first and _size_or_content(file) == _size_or_content(first):
                 findings.append(_finding("doubled", file.path, f"{stem} again, as {first.path}", "each recording once"))
-            else:
+            elif file is not first:
                 found = f"{stem} again, with another content than {first.path}"
                 findings.append(_finding("altered", file.path, found, "each recording once"))
     return chosen, findings
@@ -390,19 +358,18 @@ def _judge_contents(chosen, known, passport, quick):
             defect = passport.defects[stem]
             findings.append(_finding("known defect", file.path, f"{defect.flag}: {defect.what}", "as published"))
         elif not is_known and not quick:
-            findings += _listen(file)
+            findings += _check_signal(file)
     return findings
 
 
-def _listen(file):
+def _check_signal(file):
     """Find silence and damage in a recording that nothing can be compared with."""
     try:
         signal = audio.load(file.file, file.header.sample_rate_hz)
-    except (OSError, ValueError):
-        found = "is damaged inside, or has samples that are no numbers"
-        return [Finding("unreadable", file.path, found, "a recording", "get the file again")]
-    is_silent = audio.level_db(signal) == -math.inf
-    return [_finding("silent", file.path, "every sample is zero", "speech")] if is_silent else []
+    except (OSError, ValueError) as error:
+        found = str(error).removeprefix(f"{storage.printable(file.file)} ").partition("; expected ")[0]
+        return [_finding("unreadable", file.path, found, "a recording", "get the file, or export it, again")]
+    return [] if signal.any() else [_finding("silent", file.path, "every sample is zero", "speech")]
 
 
 def _judge_twins(chosen, known):
@@ -427,9 +394,9 @@ def _judge_places(chosen, published):
         if stem in home and here.casefold() in homes - {home[stem].casefold()}:
             findings.append(_finding("misplaced", file.path, f"{stem} in {here}", f"the folder {home[stem]}"))
             continue
-        said = labels.recognise(" ".join(PurePosixPath(file.path).parent.parts))
-        if len(said) == 1 and said[0] != file.parsed.emotion:
-            found = f"{stem}, {file.parsed.emotion} by its name, in a folder of {said[0]}"
+        named = labels.recognise(" ".join(PurePosixPath(file.path).parent.parts))
+        if len(named) == 1 and named[0] != file.parsed.emotion:
+            found = f"{stem}, {file.parsed.emotion} by its name, in a folder of {named[0]}"
             findings.append(_finding("contradiction", file.path, found, f"a folder of {file.parsed.emotion}"))
     return findings
 
@@ -449,31 +416,36 @@ def _judge_formats(chosen, passport):
     return findings
 
 
-def _absence(file):
-    is_there = os.path.isfile(file)
-    return f"a file whose suffix is none of {', '.join(audio.SUFFIXES)}" if is_there else "no such file"
-
-
 def _judge_presence(root, passport, chosen, sound, published, made):
     """Find what is not there: published utterances, or as many as a synthetic corpus, or one of your own, says."""
     if made or published.empty:
-        by_emotion = made["by_emotion"] if made else passport.by_emotion
-        n = Counter(file.parsed.emotion for file in chosen.values())
-        emotions = labels.ordered([*n, *by_emotion]) if by_emotion else ()
-        counts = [(f"utterances of {emotion}", n[emotion], by_emotion.get(emotion, 0)) for emotion in emotions]
-        counts = counts or [("utterances", len(chosen), passport.n_utterances)]
-        counts = [("utterances", 0, "some")] if not chosen else counts
-        return [
-            _finding("count", "", f"{found} {what}", f"{expected}, as declared")
-            for what, found, expected in counts
-            if expected not in (None, found)
-        ]
+        return _judge_counts(chosen, made["by_emotion"] if made else passport.by_emotion, passport.n_utterances)
     there = set(chosen) | {file.parsed.stem for file in sound if file.parsed}
     next = KINDS["missing"].format(corpus=passport.id)
     if passport.home:
         next = f"put it there, or take its line out of {corpora.OWN_TABLE}"
+    other = f"a file whose suffix is none of {', '.join(audio.SUFFIXES)}"
     return [
-        Finding("missing", path, _absence(root / path), f"the utterance {stem}", next)
+        _finding(
+            "missing", path, other if os.path.isfile(root / path) else "no such file", f"the utterance {stem}", next
+        )
         for stem, path in published["path"].items()
         if stem not in there
+    ]
+
+
+def _judge_counts(chosen, by_emotion, n_utterances):
+    """Find other numbers of utterances than were declared, of each emotion or in all."""
+    n = Counter(file.parsed.emotion for file in chosen.values())
+    if not chosen:
+        counts = [("utterances", 0, "some")]
+    elif by_emotion:
+        emotions = labels.ordered([*n, *by_emotion])
+        counts = [(f"utterances of {emotion}", n[emotion], by_emotion.get(emotion, 0)) for emotion in emotions]
+    else:
+        counts = [("utterances", len(chosen), n_utterances)]
+    return [
+        _finding("count", "", f"{found} {what}", f"{expected}, as declared")
+        for what, found, expected in counts
+        if expected not in (None, found)
     ]

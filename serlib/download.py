@@ -1,12 +1,10 @@
-"""Fetch corpora from where their publishers, or a known mirror, offer them: resumed, checked, and placed whole.
+"""Download corpora from their publishers, or a known mirror: resumed, checked, and placed whole.
 
-pooch looks after checksums and temporary files. What it does not do is done here: an interrupted transfer goes on
-where it stopped, and an archive is unpacked only if nothing in it can do harm.
+pooch compares checksums and keeps temporary files. What it lacks is here: an interrupted transfer is resumed, no more
+is taken than belongs there, and an archive is unpacked only if no member of it can do harm.
 """
 
 import errno
-import itertools
-import shutil
 import stat
 import zipfile
 import zlib
@@ -18,26 +16,16 @@ import pooch
 import requests
 from tqdm.auto import tqdm
 
-from . import corpora, doctor, settings, synthetic
+from . import corpora, doctor, storage, synthetic
 
 TIMEOUT_S = 30  # without a byte
-BLOCK = 1 << 16  # of an interrupted transfer, all blocks that arrived are kept
+BLOCK = 1 << 16  # bytes; all blocks of an interrupted transfer are kept
 N_CONNECTIONS, MAX_FAILURES = 8, 20
-SPOILT = (
-    "altered",
-    "lfs-pointer",
-    "empty",
-    "no-samples",
-    "text",
-    "unreadable",
-    "too-long",
-    "format",
-    "cut-off",
-)  # fetched again
+NO_RECORDING = ("lfs-pointer", "empty", "no-samples", "text", "unreadable", "cut-off")  # findings; downloaded again
 MAX_MEMBERS, MAX_BYTES = 20_000, 3 << 30  # of an archive, unpacked; the largest corpus has 7,442 files and 1 GB
-DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, IndexError, OSError, RuntimeError, UnicodeError)
-# What an archive is to blame for, not the disk.
-MISLAID = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
+ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+CORRUPT = (zipfile.BadZipFile, zlib.error, EOFError, IndexError, OSError, RuntimeError, UnicodeError)
+BAD_NAMES = (errno.EEXIST, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)  # not the disk's fault
 
 
 def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):
@@ -56,15 +44,15 @@ def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):
 
     Returns
     -------
-    doctor.Report
-        On the folder; one that is complete already is only compared.
+    doctor.CopyReport
+        On the folder. Recordings that are there stay as they are, altered ones too.
 
     Raises
     ------
     LookupError
         If the corpus cannot be downloaded without a person; the message says, step by step, what to do.
     ConnectionError
-        If the transfer fails; what has arrived is kept, and a further call goes on from there.
+        If the transfer fails; what has arrived is kept, and a further call resumes it.
     FileExistsError
         If something else is where the corpus belongs.
     ValueError
@@ -86,9 +74,7 @@ def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):
         _fetch_files(passport, folder, timeout_s, progress)
     elif not folder.is_dir() or not any(folder.iterdir()):
         _fetch_archive(passport, folder, timeout_s, progress)
-    _partial(passport, folder).unlink(missing_ok=True)  # of an archive that is unpacked
-    settings.sweep(folder)  # a process may have been killed when it had just done all
-    report = doctor.examine(folder, passport, progress=progress)
+    report = doctor.compare_copy(folder, passport, progress=progress)
     if not report.n_found:
         raise FileExistsError(
             f"{folder} holds nothing of {passport.id}; expected the corpus, or nothing. Move it away, then try again"
@@ -117,81 +103,104 @@ def instructions(corpus, data):
     return [title, *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]
 
 
-def _partial(passport, folder):
-    return folder.parent / f".{passport.id}.zip.part"
-
-
 def _fetch_archive(passport, folder, timeout_s, progress):
-    """Download an archive beside the folder, unpack it beside the folder, and move it into place."""
-    declared, folder = passport.download, Path(folder)
-    partial, most = _partial(passport, folder), 2 * int(passport.manifest()["bytes"].sum())  # packed, there is less
-    with settings.hidden(folder, is_folder=True) as place:
+    """Download an archive beside the folder, unpack it into a temporary folder, and rename that."""
+    url, md5 = passport.download["url"], passport.download.get("md5")
+    archive = folder.parent / f".{passport.id}.zip"  # kept until it is unpacked
+    most = 2 * int(passport.manifest()["bytes"].sum())  # packed, there is less
+    with storage.replacing(folder) as new:
         try:
-            archive = pooch.retrieve(
-                declared["url"],
-                known_hash=f"md5:{declared['md5']}" if "md5" in declared else None,
-                fname="archive.zip",
-                path=place,
-                downloader=lambda url, output, _: _resume(url, output, partial, most, timeout_s, progress),
-            )
-            archive = Path(archive).replace(partial)  # kept until it is unpacked
-        except ValueError:
-            raise _refused(passport, f"is another than was published; expected the MD5 {declared['md5']}") from None
-        try:
-            unpack(archive, place / "unpacked", progress=progress)
+            _retrieve(url, archive, md5 and f"md5:{md5}", most, timeout_s, progress)
+            unpack(archive, new, progress=progress)
+            if not doctor.compare_copy(new, passport, quick=True).n_found:
+                raise ValueError(f"holds nothing of {passport.id}; expected names like {passport.example}")
         except ValueError as error:
-            raise _refused(passport, error, archive) from None
-        if not doctor.examine(place / "unpacked", passport, quick=True).n_found:
-            why = f"holds nothing of {passport.id}; expected names like {passport.example}"
-            raise _refused(passport, why, archive)
+            archive.unlink(missing_ok=True)
+            refused = f"{passport.id}: the archive from {url} {error}. It was deleted; try again, then report it"
+            raise ValueError(refused) from None
         if folder.is_dir():
-            folder.rmdir()
-        (place / "unpacked").replace(folder)
+            folder.rmdir()  # which fails if something was put there meanwhile
+    archive.unlink()
 
 
-def _refused(passport, why, archive=None):
-    if archive is not None:
-        archive.unlink()
-    url = passport.download["url"]
-    return ValueError(f"{passport.id}: the archive from {url} {why}. It was deleted; try again, then report it")
+def _fetch_files(passport, folder, timeout_s, progress):
+    """Download what is not there, file by file; each appears whole or not at all."""
+    published = passport.manifest().set_index("path")
+    wanted, failures = _wanted(passport, folder), []
+
+    def get(path):
+        if len(failures) >= MAX_FAILURES:
+            return
+        url, sha256, n_bytes = passport.download["files"] + path, *published.loc[path, ["sha256", "bytes"]]
+        try:
+            with storage.replacing(folder / wanted[path]) as new:
+                _retrieve(url, new, f"sha256:{sha256}", n_bytes, timeout_s)
+        except ConnectionError as error:
+            failures.append(str(error))
+        except ValueError as error:
+            failures.append(f"{url} {error}")
+
+    with ThreadPoolExecutor(N_CONNECTIONS) as pool:
+        list(tqdm(pool.map(get, wanted), desc=passport.id, total=len(wanted), unit="file", disable=not progress))
+    if failures:
+        stopped = " (stopped after so many)" if len(failures) >= MAX_FAILURES else ""
+        raise ConnectionError(
+            f"{passport.id}: {len(failures):,} of {len(wanted):,} files did not arrive{stopped}, such as {failures[0]}."
+            " The others are kept"
+        )
 
 
-def _resume(url, output, partial, most, timeout_s, progress):
-    """Download `url` to `partial`, from where it stopped before, up to `most` bytes or so, and move it to `output`."""
-    there = partial.stat().st_size if partial.is_file() else 0
-    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
+def _wanted(passport, folder):
+    """Return {published path: path in the folder} of what is missing, or there without a recording in it."""
+    if not folder.is_dir():
+        return {path: path for path in passport.manifest()["path"]}
+    path_of = passport.published()["path"]
+    wanted = {}
+    for finding in doctor.compare_copy(folder, passport).findings:
+        parsed = passport.parse(finding.path)
+        if finding.kind == "missing":
+            wanted[finding.path] = finding.path
+        elif finding.kind in NO_RECORDING and parsed and parsed.stem in path_of:
+            wanted[path_of[parsed.stem]] = finding.path
+    return wanted
+
+
+def _retrieve(url, target, known_hash, most, timeout_s, progress=False):
+    """Download a file and check it; raise ConnectionError, or ValueError if it is not what was published."""
+    part = target.with_name(f"{target.name}.part")
+
+    def download(url, output, _):
+        _transfer(url, part, most, timeout_s, progress)
+        part.replace(output)
+
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=timeout_s) as answer:
-            if there and answer.status_code == requests.codes.requested_range_not_satisfiable:
-                if answer.headers.get("Content-Range") != f"bytes */{there}":  # else it was whole already
-                    partial.unlink()
-                    return _resume(url, output, partial, most, timeout_s, progress)
-                shutil.move(partial, output)
-                return None
-            answer.raise_for_status()
-            if answer.status_code != requests.codes.partial_content:
-                there = 0
-            length = answer.headers.get("Content-Length")
-            total = there + int(length) if length else None
-            bar = tqdm(
-                desc=PurePosixPath(url).name,
-                total=total,
-                initial=there,
-                unit="B",
-                unit_scale=True,
-                disable=not progress,
-            )
-            with bar, open(partial, "ab" if there else "wb") as file:
-                for block in answer.iter_content(BLOCK):
-                    if file.tell() > most:
-                        break  # whatever comes here, it is not the corpus
-                    file.write(block)
-                    bar.update(len(block))
-    except (requests.RequestException, ValueError) as error:  # of headers that make no sense
-        n_bytes = partial.stat().st_size if partial.is_file() else 0
-        next = f"{n_bytes:,} bytes are kept; try again to go on from there" if n_bytes else "try again later"
-        raise ConnectionError(f"{url}: {_why(error, timeout_s)}; {next}") from None
-    shutil.move(partial, output)
+        pooch.retrieve(url, known_hash, fname=target.name, path=target.parent, downloader=download)
+    except requests.RequestException as error:
+        raise ConnectionError(f"{url}: {_why(error, timeout_s)}; try again to resume") from None
+    except ValueError:
+        raise ValueError(f"is not what was published; expected {known_hash}") from None
+
+
+def _transfer(url, part, most, timeout_s, progress):
+    """Download to `part`, from where it stopped before; stop after `most` bytes and a block."""
+    there = part.stat().st_size if part.is_file() else 0
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
+    with requests.get(url, headers=headers, stream=True, timeout=timeout_s) as answer:
+        if there and answer.status_code == requests.codes.requested_range_not_satisfiable:
+            part.unlink()
+            return _transfer(url, part, most, timeout_s, progress)
+        answer.raise_for_status()
+        there = there if answer.status_code == requests.codes.partial_content else 0
+        length = answer.headers.get("Content-Length", "")
+        total = there + int(length) if length.isdecimal() else None
+        name = PurePosixPath(url).name
+        bar = tqdm(desc=name, total=total, initial=there, unit="B", unit_scale=True, disable=not progress)
+        with bar, open(part, "ab" if there else "wb") as file:
+            for block in answer.iter_content(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+                if file.tell() > most:
+                    break
     return None
 
 
@@ -205,125 +214,56 @@ def _why(error, timeout_s):
         return "the transfer broke off"
     if isinstance(error, requests.ConnectionError):
         return "the server cannot be reached"
-    return f"the server's answer cannot be used ({settings.printable(error)})"
+    return f"the server's answer cannot be used ({storage.printable(error)})"
 
 
 def unpack(archive, folder, *, progress=False):
-    """Unpack a zip archive of recordings; nothing is written if anything in it could do harm.
+    """Unpack a zip archive of recordings; nothing is written if any member could do harm.
 
     Parameters
     ----------
     archive, folder : path-like
-        The folder is made. Of a damaged archive, what comes before the damage is left in it.
+        The folder is made. Of a corrupt archive, what comes before the damage is left in it.
     progress : bool
 
     Raises
     ------
     ValueError
-        If it is no zip archive, is damaged, or holds what does not belong into one of recordings: paths that lead out
+        If it is no zip archive, is corrupt, or holds what does not belong into one of recordings: paths that lead out
         of the folder, links, pipes, devices, declarations of a corpus, a name twice, more than `MAX_MEMBERS` files or
         `MAX_BYTES` bytes, or anything that is packed otherwise than by DEFLATE.
     OSError
         If the disk is full, or takes nothing.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True)
+    Path(folder).mkdir(parents=True)
     try:
         with zipfile.ZipFile(archive) as opened:
             members = [member for member in opened.infolist() if not member.is_dir()]
             _refuse_harm(members)
             for member in tqdm(members, desc="unpack", unit="file", disable=not progress):
-                target = folder / member.filename
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with opened.open(member) as source, open(target, "wb") as file:
-                    shutil.copyfileobj(source, file, BLOCK)
-    except DAMAGED as error:
-        if isinstance(error, OSError) and error.errno not in MISLAID:
+                opened.extract(member, folder)
+    except CORRUPT as error:
+        if isinstance(error, OSError) and error.errno not in BAD_NAMES:
             raise
         raise ValueError(f"cannot be unpacked ({error}); expected a sound zip archive") from None
 
 
 def _refuse_harm(members):
+    """Raise ValueError if a member of an archive could do harm, or there are too many."""
     for member in members:
-        path = PurePosixPath(member.filename.replace("\\", "/"))
-        if corpora.leads_out(member.filename):
-            raise ValueError(f"would write to {member.filename!r}; expected paths inside its folder")
-        if (kind := stat.S_IFMT(member.external_attr >> 16)) not in (0, stat.S_IFREG):  # programs of DOS say nothing
+        name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
+        if corpora.leads_out(name):
+            raise ValueError(f"would write to {name!r}; expected paths inside its folder")
+        if kind not in (0, stat.S_IFREG):  # programs of DOS say nothing
             what = "a link" if kind == stat.S_IFLNK else "a pipe, a device or the like"
-            raise ValueError(f"holds {what}, {member.filename!r}; expected files only")
-        if path.name in (corpora.OWN_PASSPORT, corpora.OWN_TABLE, synthetic.MARKER):  # these say what is to be expected
-            raise ValueError(f"holds {member.filename!r}, which only you and serlib write; expected recordings")
-        if member.compress_type not in settings.ZIP_METHODS:
-            raise ValueError(f"packs {member.filename!r} by method {member.compress_type}; expected DEFLATE, or none")
+            raise ValueError(f"holds {what}, {name!r}; expected files only")
+        if PurePosixPath(name.replace("\\", "/")).name in (corpora.OWN_PASSPORT, corpora.OWN_TABLE, synthetic.MARKER):
+            raise ValueError(f"holds {name!r}, which only you and serlib write; expected recordings")
+        if member.compress_type not in ZIP_METHODS:
+            raise ValueError(f"packs {name!r} by method {member.compress_type}; expected DEFLATE, or none")
     if twice := [name for name, n in Counter(member.filename for member in members).items() if n > 1]:
         raise ValueError(f"holds {twice[0]!r} twice; expected each recording once")
     n_bytes = sum(member.file_size for member in members)
     if len(members) > MAX_MEMBERS or n_bytes > MAX_BYTES:
-        raise ValueError(
-            f"unpacks to {len(members):,} files of {n_bytes:,} bytes; expected at most {MAX_MEMBERS:,} files of"
-            f" {MAX_BYTES:,} bytes"
-        )
-
-
-def _fetch_files(passport, folder, timeout_s, progress):
-    """Download what is not there, or not as published, file by file; each appears whole or not at all."""
-    manifest = passport.manifest().set_index("path")
-    published, sizes = manifest["sha256"], manifest["bytes"]
-    wanted = _wanted(passport, folder, published)
-    failed = {}
-
-    def get(path, place):
-        if len(failed) >= MAX_FAILURES:
-            return
-        target, url = folder / wanted[path], passport.download["files"] + path
-        try:
-            arrived = pooch.retrieve(
-                url,
-                known_hash=f"sha256:{published[path]}",
-                fname=target.name,
-                path=place / path,  # a folder of its own
-                downloader=lambda url, output, _: _get(url, output, sizes[path], timeout_s),
-            )
-            target.parent.mkdir(parents=True, exist_ok=True)
-            Path(arrived).replace(target)
-        except requests.RequestException as error:
-            failed[path] = f"{url}: {_why(error, timeout_s)}"
-        except ValueError:
-            failed[path] = f"{url}: the server sent something else than was published"
-
-    with settings.hidden(folder, is_folder=True) as place, ThreadPoolExecutor(N_CONNECTIONS) as pool:
-        done = pool.map(get, wanted, itertools.repeat(place))
-        for _ in tqdm(done, desc=passport.id, total=len(wanted), unit="file", disable=not progress):
-            pass
-    if failed:
-        first = next(iter(failed.values()))
-        stopped = " (stopped after so many)" if len(failed) >= MAX_FAILURES else ""
-        raise ConnectionError(
-            f"{passport.id}: {len(failed):,} of {len(wanted):,} files did not arrive{stopped}, such as {first}; the"
-            " others are kept, try again to go on from there"
-        )
-
-
-def _get(url, output, n_bytes, timeout_s):
-    """Download what has a known size; of what has more, no more is taken."""
-    headers = {"Accept-Encoding": "identity"}
-    with requests.get(url, headers=headers, stream=True, timeout=timeout_s) as answer, open(output, "wb") as file:
-        answer.raise_for_status()
-        for block in answer.iter_content(BLOCK):
-            file.write(block)
-            if file.tell() > n_bytes:
-                break
-
-
-def _wanted(passport, folder, published):
-    """Return {published path: path in the folder} of the files to fetch."""
-    if not folder.is_dir():
-        return {path: path for path in published.index}
-    path_of = {passport.parse(path).stem: path for path in published.index}
-    report = doctor.examine(folder, passport)
-    wanted = {finding.path: finding.path for finding in report.findings if finding.kind == "missing"}
-    for finding in report.findings:
-        parsed = passport.parse(finding.path)
-        if finding.kind in SPOILT and parsed and parsed.stem in path_of:
-            wanted[path_of[parsed.stem]] = finding.path
-    return wanted
+        most = f"at most {MAX_MEMBERS:,} files of {MAX_BYTES:,} bytes"
+        raise ValueError(f"unpacks to {len(members):,} files of {n_bytes:,} bytes; expected {most}")

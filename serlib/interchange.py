@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-from . import corpora, index, labels, settings
+from . import corpora, index, labels, storage
 
 NEEDED = "pip install 'serlib[audformat]'"
 
@@ -35,7 +35,9 @@ def to_audformat(table, folder):
         If audformat is not installed.
     """
     audformat = _audformat()
-    corpus = table["corpus"].iloc[0]
+    if len(corpora_named := index.names(table)) > 1:
+        raise ValueError(f"the table holds {', '.join(corpora_named)}; a database holds one corpus. Write one for each")
+    corpus = corpora_named[0]
     if table.attrs.get("synthetic"):
         about = {"source": f"synthetic speech in the manner of {corpus}"}
     elif passport := corpora.get(corpus) if corpus in corpora.NAMES else corpora.own(index.root_of(table)):
@@ -66,6 +68,7 @@ def to_audformat(table, folder):
 
 
 def _audformat():
+    """Import audformat, or say how to install it."""
     try:
         import audformat
     except ImportError:
@@ -130,11 +133,11 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
     if not (folder / "db.yaml").is_file():
         raise FileNotFoundError(f"{folder} holds no db.yaml; expected an audformat database")
     _refuse_code(folder)
-    _refuse_unfolding(folder)
+    _refuse_large_tables(folder)
     try:
         database = audformat.Database.load(str(folder), load_data=True)
     except Exception as error:  # audformat, yaml, pandas and pyarrow have a kind for each fault
-        why = settings.printable(str(error).split("\n")[0])
+        why = storage.printable(str(error).split("\n")[0])
         raise ValueError(f"{folder} is no audformat database that can be read ({why}); get it again") from None
     if not re.fullmatch(r"\w[\w.-]*", str(database.name)):
         raise ValueError(f"{folder} is called {database.name!r}; expected letters, digits, '.', '-' and '_'. Rename it")
@@ -146,9 +149,10 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
     if rows.index.isna().any():
         raise ValueError(f"{folder}: table {table!r} has a row without a file; expected one in each. Mend it")
     rows = rows[["emotion"]].dropna().assign(speaker=_speaker_of_files(audformat, database, table))
-    if (silent := rows.index[rows["speaker"].isna()]).size:
+    if (unknown := rows.index[rows["speaker"].isna()]).size:
         raise ValueError(
-            f"{folder}: {len(silent):,} files have no speaker, such as {silent[0]!r}; without, no split is honest"
+            f"{folder}: {len(unknown):,} files have no speaker, such as {unknown[0]!r}; without, no"
+            " split keeps speakers apart"
         )
     rows["emotion"] = [(emotions or {}).get(emotion, emotion) for emotion in rows["emotion"]]
     for emotion in rows["emotion"].unique():
@@ -164,8 +168,8 @@ def _refuse_code(folder):
 
     file = folder / "db.yaml"
     try:
-        said = yaml.safe_load(settings.read_text(file))
-        tables = [*(said.get("tables") or {}), *(said.get("misc_tables") or {})]
+        header = yaml.safe_load(storage.read_text(file))
+        tables = [*(header.get("tables") or {}), *(header.get("misc_tables") or {})]
     except (yaml.YAMLError, AttributeError, TypeError, RecursionError) as error:
         why = str(error).split("\n")[0]
         raise ValueError(f"{file} is no audformat database, or would run code ({why}); do not use it") from None
@@ -177,30 +181,26 @@ def _refuse_code(folder):
         )
 
 
-def _refuse_unfolding(folder):
-    """Raise if a table of a database is larger than any of a corpus, packed as it may be."""
+def _refuse_large_tables(folder):
+    """Raise if a table of a database, unpacked, is larger than any of a corpus."""
     import pyarrow.parquet  # with which audformat reads such files
 
     for file in sorted(folder.glob("db.*.csv")):
-        settings.header(file, settings.read_text(file))
+        storage.column_names(file, storage.read_text(file))
     for file in sorted(folder.glob("db.*.parquet")):
         try:
-            said = pyarrow.parquet.read_metadata(file)
+            metadata = pyarrow.parquet.read_metadata(file)
         except (pyarrow.ArrowException, OSError) as error:
             raise ValueError(f"{file} is no Parquet table ({error}); get it again") from None
-        settings.refuse_unfolding(file, said.num_columns, said.num_rows)
+        storage.refuse_large_table(file, metadata.num_columns, metadata.num_rows)
 
 
 def _speaker_of_files(audformat, database, table):
-    """Return who speaks in each file, as the first table of whole files says that knows: `table`, then the others."""
+    """Return who speaks in each file, by the first table of whole files that knows: `table`, then the others."""
     tables = [database[name].df for name in dict.fromkeys([table, *database.tables])]
-    columns = [rows["speaker"].astype(object).dropna() for rows in tables if _has_speakers(audformat, rows)]
-    found = pd.concat(columns) if columns else pd.Series(dtype=object)
+    tables = [rows for rows in tables if "speaker" in rows and audformat.is_filewise_index(rows.index)]
+    found = pd.concat([pd.Series(dtype=object), *(rows["speaker"].astype(object).dropna() for rows in tables)])
     return found[~found.index.duplicated()]
-
-
-def _has_speakers(audformat, rows):
-    return "speaker" in rows and audformat.is_filewise_index(rows.index)
 
 
 def _passport(database, rows, home):
@@ -218,15 +218,17 @@ def _passport(database, rows, home):
 
 def _about_speakers(database):
     """Return {speaker: Speaker} from the labels of the scheme ``speaker``; what has no place in it is left out."""
-    said = getattr(database.schemes.get("speaker"), "labels", None)
-    known = database[said].df.to_dict("index") if isinstance(said, str) else said
+    known = getattr(database.schemes.get("speaker"), "labels", None)
+    if isinstance(known, str):  # the name of a table
+        known = database[known].df.to_dict("index")
     speakers = {}
     for name, about in known.items() if isinstance(known, dict) else ():
-        said = about.items() if isinstance(about, dict) else ()
-        about = {key: value for key, value in said if isinstance(value, (str, Real)) and pd.notna(value)}
+        about = about if isinstance(about, dict) else {}
+        about = {key: value for key, value in about.items() if isinstance(value, (str, Real)) and pd.notna(value)}
+        age = about.get("age")
         speakers[str(name)] = corpora.Speaker(
             gender=about["gender"] if about.get("gender") in labels.GENDERS else "",
-            age=int(age) if isinstance(age := about.get("age"), Real) and 0 <= age <= corpora.MAX_AGE else None,
+            age=int(age) if isinstance(age, Real) and 0 <= age <= corpora.MAX_AGE else None,
             race=str(about.get("race", "")),
             ethnicity=str(about.get("ethnicity", "")),
         )

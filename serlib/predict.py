@@ -1,24 +1,21 @@
-"""Bundle + recordings -> emotions with probabilities, without TensorFlow."""
+"""Bundle + recordings -> emotions with probabilities, without TensorFlow or scikit-learn."""
 
-import collections
 import functools
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from google.protobuf.empty_pb2 import Empty
-from google.protobuf.unknown_fields import UnknownFieldSet
 
-from . import audio, model
-from . import features as mfccs
+from . import audio, features
+from . import bundle as bundles
 
 UNFAMILIAR = "unfamiliar"
-# What a network of ours is made of, and of which layers there are how many; none of these repeats or branches.
-OPERATORS = ("Add", "Conv", "MatMul", "MaxPool", "Relu", "Reshape", "Softmax", "Squeeze", "Transpose", "Unsqueeze")
-N_LAYERS, N_LARGE = 64, {"Conv": 3, "MatMul": 2}
-MAX_NUMBER = 64  # in a layer's settings; the largest kernel that a recipe allows
-MAX_BYTES = 1 << 28  # that networks may take while they run
+DOMAINS = ("", "ai.onnx", "ai.onnx.ml")  # of the standard operators
+CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
+MAX_NODES = 1000
+MAX_BYTES = 1 << 28  # that models may take while they run
 N_AT_ONCE = 64  # vectors
 
 
@@ -32,7 +29,7 @@ class Predictor:
 
     Attributes
     ----------
-    contract : model.Bundle
+    contract : bundle.Bundle
 
     Raises
     ------
@@ -41,62 +38,66 @@ class Predictor:
     """
 
     def __init__(self, bundle):
-        bundle = model.find(bundle)
-        self.contract = model.read_contract(bundle)
-        n_mfcc = self.contract.recipe.features.n_mfcc
-        self._familiar = model.Familiar.from_dict(self.contract.familiar, n_mfcc=n_mfcc)
-        network = model.read_part(bundle, "model.onnx")
+        folder = bundles.find(bundle)
+        self.contract = bundles.read(folder)
+        self._features = self.contract.kind
+        model = bundles.read_part(folder, "model.onnx")
         try:
-            _refuse_strange_layers(network)
-            self._session = onnxruntime.InferenceSession(network, _options(), providers=["CPUExecutionProvider"])
+            refuse_strange_model(model)
+            self._session = onnxruntime.InferenceSession(model, _options(), providers=["CPUExecutionProvider"])
             (self._input,) = self._session.get_inputs()
-            said = self.probabilities(np.zeros((2, n_mfcc), np.float32))
-            if said.shape != (2, len(self.contract.emotions)):
-                raise ValueError(f"of 2 vectors it says {said.shape}")
+            answer = self.probabilities(np.zeros((2, *self._features.shape), np.float32))
+            if answer.shape != (2, len(self.contract.emotions)):
+                raise ValueError(f"it answers {answer.shape} to two recordings")
         except Exception as error:  # onnxruntime has a kind for each fault
             why = str(error).split("\n")[0]
             raise ValueError(
-                f"{bundle / 'model.onnx'} is no network of this recipe ({why}); train the model again"
+                f"{folder / 'model.onnx'} is not a model of this recipe ({why}); train the model again"
             ) from None
-        model.check_golden(self.contract, self.probabilities)
+        bundles.check_golden(self.contract, self.probabilities)
 
     def probabilities(self, X):
-        """Return what the model says of each vector.
+        """Return the probability of each emotion.
 
         Parameters
         ----------
-        X : ndarray of float32, shape (n_utterances, n_mfcc)
+        X : ndarray of float32, shape (n_utterances, *features.shape)
 
         Returns
         -------
         ndarray of float32, shape (n_utterances, n_emotions)
         """
-        batches = [X[start : start + N_AT_ONCE, :, None] for start in range(0, len(X) or 1, N_AT_ONCE)]
-        return np.concatenate([self._session.run(None, {self._input.name: batch})[0] for batch in batches])
+        shape = self._input.shape[1:]  # of one utterance, as the network takes it
+        batches = (X[start : start + N_AT_ONCE] for start in range(0, len(X) or 1, N_AT_ONCE))
+        run = (self._session.run(None, {self._input.name: batch.reshape(-1, *shape)})[0] for batch in batches)
+        return np.concatenate(list(run))
 
-    def hear(self, source):
-        """Say what a recording sounds like.
+    def hear(self, source, sr=None):
+        """Return what a recording sounds like.
 
         Parameters
         ----------
-        source : path-like or binary file
+        source : path-like, binary file, bytes of a sound file, or ndarray of float, shape (n_samples,)
+            An array is mono, in [-1, 1].
+        sr : int, Hz, optional
+            The rate of an array.
 
         Returns
         -------
         dict
             ``emotion``, ``probabilities`` (emotion -> p, in the bundle's order), ``warnings`` (list of str: those of
-            `audio.warnings`, and one of the kind `UNFAMILIAR` if it is unlike anything the model has heard).
+            `audio.warnings`, and one of the kind `UNFAMILIAR` if it is unlike what the model was trained on).
 
         Raises
         ------
-        FileNotFoundError, ValueError
-            If it cannot be read as audio.
+        FileNotFoundError, ValueError, TypeError
+            If it cannot be read as audio, or is none of these.
         """
-        vector, warnings = _vector(source, self.contract.recipe.features)
-        return self._answers(vector[None], [warnings])[0]
+        array, warnings = _features_of(source, self._features, sr)
+        return self._answers(array[None], [warnings])[0]
 
     def hear_all(self, paths, *, n_jobs=-1, progress=False):
-        """Say what each recording sounds like, or why it cannot be read.
+        """Return what each recording sounds like, or why it cannot be read.
 
         Parameters
         ----------
@@ -110,7 +111,7 @@ class Predictor:
         Returns
         -------
         list of dict
-            For each recording its ``path`` and what `hear` says, or ``error``.
+            For each recording its ``path`` and what `hear` returns, or ``error``.
 
         Raises
         ------
@@ -118,20 +119,21 @@ class Predictor:
             If a folder holds no sound file.
         """
         files = recordings(paths)
-        job = functools.partial(_vectors, features=self.contract.recipe.features)
-        done = mfccs.in_chunks(job, list(enumerate(files)), n_jobs=n_jobs, desc="predict", progress=progress)
+        job = functools.partial(_compute, features=self._features)
+        done = features.in_chunks(job, list(enumerate(files)), n_jobs=n_jobs, desc="predict", progress=progress)
         heard = dict(itertools.chain.from_iterable(done))  # by number: chunks come as they are done
         read = [number for number in range(len(files)) if not isinstance(heard[number], str)]
-        said = {}
+        answers = {}
         if read:
             X, warnings = zip(*(heard[number] for number in read), strict=True)
-            said = dict(zip(read, self._answers(np.stack(X), warnings), strict=True))
-        return [{"path": str(file)} | said.get(number, {"error": heard[number]}) for number, file in enumerate(files)]
+            answers = dict(zip(read, self._answers(np.stack(X), warnings), strict=True))
+        return [{"path": str(file)} | answers.get(k, {"error": heard[k]}) for k, file in enumerate(files)]
 
     def _answers(self, X, warnings):
-        """Return what is said of each vector, with what was found before in its recording."""
-        emotions, most, answers = self.contract.emotions, self._familiar.threshold, []
-        for p, distance, found in zip(self.probabilities(X), self._familiar.distance(X), warnings, strict=True):
+        """Return the answer to each utterance, with what was found before in its recording."""
+        emotions, most, answers = self.contract.emotions, self.contract.novelty.threshold, []
+        distances = self.contract.novelty.distance(X)
+        for p, distance, found in zip(self.probabilities(X), distances, warnings, strict=True):
             probabilities = {emotion: round(float(value), 4) for emotion, value in zip(emotions, p, strict=True)}
             strange = f"{UNFAMILIAR}: unlike anything this model has heard (distance {distance:.2f}, at most {most:.2f}"
             found = [*found, *([f"{strange} expected); do not rely on its answer"] if distance > most else [])]
@@ -141,12 +143,12 @@ class Predictor:
 
 @functools.cache
 def _options():
-    """Return how networks are run: in one thread, in silence, and all together in no more than `MAX_BYTES`."""
+    """Return how models are run: in one thread, in silence, and all together in no more than `MAX_BYTES`."""
     onnxruntime.set_default_logger_severity(4)  # what is wrong is raised, too
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # What is worked out in advance is bounded by nothing; a network of ours has nothing of the kind.
+    # Constant folding ignores the memory limit.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
     memory = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, onnxruntime.OrtMemType.DEFAULT)
@@ -156,62 +158,44 @@ def _options():
     return options
 
 
-def _refuse_strange_layers(network):
-    """Raise if an ONNX file, which may be a stranger's, holds anything but the layers of a network of ours.
+def refuse_strange_model(model):
+    """Raise ValueError if an ONNX file, which may be a stranger's, is more than a bounded list of standard operators.
 
-    It is read by the numbers of its fields, as ``onnx.proto`` gives them: importing `onnx` takes half a second.
+    It may have no control flow, no functions, no operators of other domains, and no weights in other files.
+
+    Parameters
+    ----------
+    model : bytes
     """
-    parsed = _fields(network)
-    strange = ["functions"] if parsed[25] else []
-    counted = collections.Counter()
-    for graph in map(_fields, parsed[7]):
-        strange += ["sparse weights"] if graph[15] else []
-        strange += ["weights in another file" for weights in map(_fields, graph[5]) if weights[13]]
-        strange += ["more than one answer"] if len(graph[12]) > 1 else []
-        for node in map(_fields, graph[1]):
-            names, attributes = [name.decode() for name in node[4] or [b""]], [*map(_fields, node[5])]
-            counted.update(names)
-            strange += [name for name in names if name not in OPERATORS]
-            strange += [f"{names[0]} of {domain.decode()}" for domain in filter(None, node[7])]
-            strange += ["a graph in a layer" for attribute in attributes if attribute[6] or attribute[11]]
-            if any(_largest(attribute) > MAX_NUMBER for attribute in attributes):
-                strange.append(f"{names[0]} with large numbers")
-            if "Conv" in names and not any(attribute[1] == [b"kernel_shape"] for attribute in attributes):
-                strange.append("Conv of any length")
-    if counted.total() > N_LAYERS or any(counted[name] > n for name, n in N_LARGE.items()):
-        strange.append("too many layers")
-    if strange:
-        raise ValueError(f"it has {strange[0]!r:.40}; expected layers of {', '.join(OPERATORS)}, as many as ours has")
+    import onnx
+
+    graph = onnx.load_model_from_string(model)
+    found = ["functions"] if graph.functions else []
+    found += [f"operators of {one.domain!r}" for one in graph.opset_import if one.domain not in DOMAINS]
+    found += ["sparse weights"] if graph.graph.sparse_initializer else []
+    found += ["weights in another file" for one in graph.graph.initializer if one.external_data]
+    found += ["too many operators"] if len(graph.graph.node) > MAX_NODES else []
+    for node in graph.graph.node:
+        found += [f"{node.op_type} of {node.domain!r}"] if node.domain not in DOMAINS else []
+        is_nested = any(one.HasField("g") or one.graphs for one in node.attribute)
+        found += [node.op_type] if node.op_type in CONTROL_FLOW or is_nested else []
+        found += ["weights in another file" for one in node.attribute if one.HasField("t") and one.t.external_data]
+    if found:
+        raise ValueError(f"it has {found[0]!r:.60}; expected standard operators without control flow")
 
 
-def _largest(attribute):
-    """Return the largest whole number of a layer's attribute: of field 3, or of the list in field 8, packed or not."""
-    numbers = [[number] if isinstance(number, int) else number for number in (*attribute[3], *attribute[8])]
-    return max(itertools.chain([0], *numbers))  # of more than one byte, the bytes are larger than those of small ones
+def _features_of(source, kind, sr=None):
+    """Return a recording's features, and what may spoil a prediction from it."""
+    signal = audio.signal_of(source, sr, kind.sr)
+    return features.apply(kind, signal), audio.warnings(signal, kind.sr)
 
 
-def _fields(message):
-    """Return {number: contents} of a Protocol Buffers message."""
-    known = Empty()
-    known.ParseFromString(message)
-    fields = collections.defaultdict(list)
-    for field in UnknownFieldSet(known):
-        fields[field.field_number].append(field.data)
-    return fields
-
-
-def _vector(source, features):
-    """Return a recording's mean MFCCs, and what may spoil a prediction from it."""
-    signal = audio.load(source, features.sr)
-    return mfccs.mean_mfcc(signal, features.sr, features=features), audio.warnings(signal, features.sr)
-
-
-def _vectors(numbered, *, features):
-    """Return [(number, what `_vector` returns or why it cannot)] of some recordings: a job of its own."""
+def _compute(numbered, *, features):
+    """Return [(number, what `_features_of` returns or why it cannot)] of some recordings: a job of its own."""
     done = []
     for number, file in numbered:
         try:
-            done.append((number, _vector(file, features)))
+            done.append((number, _features_of(file, features)))
         except (OSError, ValueError) as error:
             done.append((number, str(error)))
     return done
@@ -234,10 +218,10 @@ def recordings(paths):
         If a folder holds no sound file.
     """
     found = []
-    for path in map(Path, [paths] if isinstance(paths, (str, Path)) else paths):
+    for path in map(Path, [paths] if isinstance(paths, (str, os.PathLike)) else paths):
         inside = audio.files(path) if path.is_dir() else []
         if not path.is_dir() or (not inside and path.suffix.lower() in audio.SUFFIXES):
-            found.append(path)  # an empty folder that is named like a recording will be told as one that is none
+            found.append(path)  # an empty folder that is named like a recording is answered as one that is none
             continue
         if not inside:
             raise FileNotFoundError(f"{path} holds no sound file; expected {audio.FORMATS}. Convert others to WAV")
@@ -246,7 +230,7 @@ def recordings(paths):
 
 
 def predict(paths, bundle):
-    """Say what recordings sound like.
+    """Return what recordings sound like.
 
     Parameters
     ----------

@@ -1,9 +1,11 @@
 """Parts and folds: who is trained on, who is tested; a split with a leak is refused.
 
 A `Split` gives each utterance the number of the fold that tests it; in all other folds it is trained on. Utterances
-that are only ever trained on have fold -1. Rows of the index without a part (flagged) belong to no split.
+that are only ever trained on have fold -1. Rows of the index without a part (flagged) belong to no split. Folds of a
+table of several corpora are drawn corpus by corpus.
 """
 
+import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 
@@ -11,10 +13,12 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
+from . import index as indexing
 from .index import random_parts
 from .settings import SEED
 
 PROTOCOLS = ("random", "speakers", "loso", "sentences", "cross-corpus")
+GIVEN = "given-parts"  # parts that a table brings, which nobody here has drawn, with speakers on both sides
 MIN_SPEAKERS_TO_VALIDATE = 4
 
 # What may stand on both sides, and the columns in which utterances are then alike; an empty last one means unknown.
@@ -32,7 +36,7 @@ class Split:
     Attributes
     ----------
     protocol : str
-        One of `PROTOCOLS`.
+        One of `PROTOCOLS`, or `GIVEN`.
     seed : int or None
         None where nothing was drawn.
     table : DataFrame
@@ -49,7 +53,15 @@ class Split:
     @property
     def is_speaker_dependent(self):
         """Whether speakers may stand on both sides."""
-        return self.protocol in ("random", "sentences")
+        return self.protocol in ("random", "sentences", GIVEN)
+
+    @property
+    def untrained(self):
+        """The emotions that are tested in a fold that trains on none of them: {emotion: number of utterances}."""
+        counts = Counter()
+        for _, train, test in self:
+            counts.update(test.loc[~test["emotion"].isin(set(train["emotion"])), "emotion"])
+        return dict(sorted(counts.items()))
 
     @property
     def n_folds(self):
@@ -86,19 +98,23 @@ def random(index, *, n_folds=None, test_size=0.2, seed=SEED):
     """
     used = _used(index)
     if n_folds is None:
-        parts = random_parts(used["emotion"], test_size=test_size, seed=seed)
+        parts = _by_corpus(used, lambda rows: random_parts(rows["emotion"], test_size=test_size, seed=seed))
         return Split("random", seed, used.assign(fold=np.where(parts == "test", 0, -1)))
-    counts = used["emotion"].value_counts()
-    if (few := counts[counts < n_folds]).size or n_folds < 2:
-        what = f"{few.index[0]} has {few.iloc[0]} utterance(s)" if few.size else "one fold leaves nothing to train on"
-        raise ValueError(
-            f"{_corpus(used)}: {what}; {n_folds} random folds need as many of each emotion. Use 2 or more, or fewer"
-        )
-    fold = np.zeros(len(used), int)
-    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(used, used["emotion"])
+    if n_folds < 2:
+        raise ValueError(f"{_corpus(used)}: {n_folds} random folds leave nothing to train on; use 2 or more")
+    return Split("random", seed, used.assign(fold=_by_corpus(used, lambda rows: _random_folds(rows, n_folds, seed))))
+
+
+def _random_folds(rows, n_folds, seed):
+    counts = rows["emotion"].value_counts()
+    if (few := counts[counts < n_folds]).size:
+        what = f"{few.index[0]} has {few.iloc[0]} utterance(s)"
+        raise ValueError(f"{_corpus(rows)}: {what}; {n_folds} random folds need as many of each emotion. Use fewer")
+    fold = np.zeros(len(rows), int)
+    folds = StratifiedKFold(n_folds, shuffle=True, random_state=seed).split(rows, rows["emotion"])
     for number, (_, tested) in enumerate(folds):
         fold[tested] = number
-    return Split("random", seed, used.assign(fold=fold))
+    return fold
 
 
 def speakers(index, *, n_folds=None, seed=SEED):
@@ -123,7 +139,7 @@ def speakers(index, *, n_folds=None, seed=SEED):
         If there are fewer speakers than folds, or only one.
     """
     used = _used(index)
-    fold = _dealt(used, "speaker", alike="gender", n_folds=n_folds, seed=seed)
+    fold = _by_corpus(used, lambda rows: _assign_groups(rows, "speaker", alike="gender", n_folds=n_folds, seed=seed))
     return Split("speakers", seed, used.assign(fold=fold))
 
 
@@ -160,7 +176,8 @@ def sentences(index, *, n_folds=None, seed=SEED):
             f"{_corpus(used)}: each sentence is spoken with one emotion only, as {used['sentence'].iloc[0]!r} with"
             f" {used['emotion'].iloc[0]}; expected sentences, not numbers within an emotion. {instead}"
         )
-    fold = _dealt(used, "sentence", alike="sentence", n_folds=n_folds, seed=seed)
+    how = {"alike": "sentence", "n_folds": n_folds, "seed": seed}
+    fold = _by_corpus(used, lambda rows: _assign_groups(rows, "sentence", **how))
     return Split("sentences", seed, used.assign(fold=fold))
 
 
@@ -189,12 +206,12 @@ def loso(index):
 
 
 def cross_corpus(index, test_index):
-    """Train on one corpus and test on another, with the emotions that both have.
+    """Train on one or several corpora and test on others, with the emotions that both sides have.
 
     Parameters
     ----------
     index, test_index : DataFrame
-        Index tables of two corpora.
+        Index tables that have no corpus in common.
 
     Returns
     -------
@@ -203,18 +220,27 @@ def cross_corpus(index, test_index):
     Raises
     ------
     ValueError
-        If it is one corpus, or fewer than two emotions are shared.
+        If a corpus is on both sides, or fewer than two emotions are shared.
     """
     train, test = _used(index), _used(test_index)
-    if _corpus(train) == _corpus(test):
-        raise ValueError(f"{_corpus(train)} would be trained on and tested; cross-corpus needs two corpora")
+    if both := sorted(set(train["corpus"]) & set(test["corpus"])):
+        raise ValueError(
+            f"{', '.join(both)} would be trained on and tested; cross-corpus needs other corpora to test on"
+        )
     shared = set(train["emotion"]) & set(test["emotion"])
     if len(shared) < 2:
         raise ValueError(
             f"{_corpus(train)} and {_corpus(test)} share the emotions {sorted(shared)}; expected two or more"
         )
     rows = pd.concat([train.assign(fold=-1), test.assign(fold=0)], ignore_index=True)
-    return Split("cross-corpus", None, rows[rows["emotion"].isin(shared)].reset_index(drop=True))
+    rows.attrs = _attrs_of_both(train, test)
+    rows = rows[rows["emotion"].isin(shared)].reset_index(drop=True)
+    return Split("cross-corpus", None, rows)
+
+
+def _attrs_of_both(train, test):
+    sources = indexing.sources(train) | indexing.sources(test)
+    return {"sources": sources, "synthetic": indexing.is_synthetic(train) or indexing.is_synthetic(test)}
 
 
 def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
@@ -252,7 +278,10 @@ def _as_asked(split, n_folds):
 
 
 def from_parts(index):
-    """Return the split that an index table's ``part`` column states.
+    """Return the split that an index table's ``part`` column states, called what it is.
+
+    It is ``random`` if it is the draw of the seed that the table's ``attrs`` name, ``speakers`` if its parts have no
+    speaker in common, and else `GIVEN`.
 
     Raises
     ------
@@ -264,7 +293,11 @@ def from_parts(index):
     if not is_test.any() or is_test.all():
         part = "train" if is_test.all() else "test"
         raise ValueError(f"{_corpus(used)}: no row of the index has the part {part!r}; make the index again")
-    return Split("random", index.attrs.get("seed"), used.assign(fold=np.where(is_test, 0, -1)))
+    seed, table = index.attrs.get("seed"), used.assign(fold=np.where(is_test, 0, -1))
+    if isinstance(seed, int) and (indexing.redraw(used, seed=seed)["part"] == used["part"]).all():
+        return Split("random", seed, table)
+    is_separate = not set(used.loc[is_test, "speaker"]) & set(used.loc[~is_test, "speaker"])
+    return Split("speakers" if is_separate else GIVEN, None, table)
 
 
 def validation(train, *, by_speaker, seed=SEED):
@@ -290,7 +323,9 @@ def validation(train, *, by_speaker, seed=SEED):
     n_speakers = train["speaker"].nunique()
     if by_speaker and n_speakers >= MIN_SPEAKERS_TO_VALIDATE:
         folds = StratifiedGroupKFold(min(10, n_speakers), shuffle=True, random_state=seed)
-        _, held_out = next(folds.split(train, train["emotion"], train["speaker"]))
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The least populated class")  # an emotion that some speakers have not
+            _, held_out = next(folds.split(train, train["emotion"], train["speaker"]))
         return np.isin(np.arange(len(train)), held_out), "speakers"
     return random_parts(train["emotion"], test_size=0.1, seed=seed) == "test", "utterances"
 
@@ -396,11 +431,11 @@ def _table(rows, kinds):
     return pd.DataFrame(found)
 
 
-def _dealt(used, column, *, alike, n_folds, seed):
+def _assign_groups(used, column, *, alike, n_folds, seed):
     """Return the fold of each row: what has one value of `column` stays together.
 
-    The largest groups are dealt first, each to the fold that has the fewest groups whose value of `alike` is the same,
-    and then the fewest utterances.
+    The largest groups are assigned first, each to the fold that has the fewest groups of the same `alike`, and
+    then the fewest utterances.
     """
     sizes = used.groupby(column).agg(alike=(alike, "first"), n=("utterance", "size"))
     n_groups = len(sizes)
@@ -418,11 +453,18 @@ def _dealt(used, column, *, alike, n_folds, seed):
         fold_of[group] = fold
         n_alike[fold][value] += 1
         n_rows[fold] += n
-    return used[column].map(fold_of)
+    return used[column].map(fold_of).to_numpy()
+
+
+def _by_corpus(used, assign):
+    """Return what `assign` says of each row, asked corpus by corpus: ndarray, shape (n_rows,)."""
+    pieces = [pd.Series(assign(rows), index=rows.index) for _, rows in used.groupby("corpus")]
+    return pd.concat(pieces).reindex(used.index).to_numpy()
 
 
 def _used(index):
-    """Return the rows that have a part."""
+    """Return the rows of an index table that have a part."""
+    index = indexing.check(index)
     used = index[index["part"] != ""].reset_index(drop=True)
     if used.empty:
         raise ValueError("the index has no row with a part; expected at least two utterances. Index the corpus again")

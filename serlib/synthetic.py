@@ -45,7 +45,7 @@ import numpy as np
 from scipy.fft import next_fast_len
 from scipy.signal import ShortTimeFFT
 
-from . import audio, corpora, labels, settings
+from . import audio, corpora, labels, storage
 
 VERSION = 1  # another sound or choice of utterances is another version: what was written before is replaced
 MARKER = "SYNTHETIC.json"
@@ -157,19 +157,7 @@ class Voice:
 
 
 def write_all(root, *, seed=42):
-    """Write all seven corpora; see `write`.
-
-    Parameters
-    ----------
-    root : path-like
-        Where the corpora's folders are made.
-    seed : int
-
-    Returns
-    -------
-    dict of str to Path
-        Corpus id -> folder.
-    """
+    """Write all seven corpora below `root`, as `write` does; return {corpus id: folder}."""
     return {name: write(name, root, seed=seed) for name in corpora.NAMES}
 
 
@@ -177,8 +165,8 @@ def write(name, root, *, seed=42):
     """Write a synthetic corpus, unless it is there already.
 
     Paths are some of those that the real corpus's publisher uses, so everything that reads the one reads the other.
-    ``SYNTHETIC.json`` says so from the first: version, seed, how many utterances there are, by emotion and by speaker,
-    and, at last, that they are all there.
+    ``SYNTHETIC.json`` is written first: version, seed, the number of utterances, by emotion and by speaker. Last, it is
+    written again, and says that the corpus is complete.
 
     Parameters
     ----------
@@ -197,7 +185,7 @@ def write(name, root, *, seed=42):
     Raises
     ------
     FileExistsError
-        If the folder holds recordings that were not written here, or links, through which one would write elsewhere.
+        If the folder holds recordings that were not written here, or links, which may lead elsewhere.
     """
     passport = corpora.get(name)
     folder = Path(root) / passport.folder
@@ -223,7 +211,7 @@ def write(name, root, *, seed=42):
 
 
 def read_marker(folder):
-    """Return what ``SYNTHETIC.json`` says of a folder's recordings, or None where there is none: they are not ours.
+    """Return what ``SYNTHETIC.json`` says of a folder's recordings, or None where there is no such file.
 
     Raises
     ------
@@ -233,16 +221,18 @@ def read_marker(folder):
     file = Path(folder) / MARKER
     if not file.is_file():
         return None
-    said = settings.read_json(file)
-    counts = said.get("by_emotion") if isinstance(said, dict) else None
-    numbers = [*counts.values(), said.get("n_utterances")] if isinstance(counts, dict) else [None]
+    stamp = storage.read_json(file)
+    counts = stamp.get("by_emotion") if isinstance(stamp, dict) else None
+    numbers = [*counts.values(), stamp.get("n_utterances")] if isinstance(counts, dict) else [None]
     if not all(isinstance(number, int) for number in numbers) or not counts.keys() <= set(labels.EMOTIONS):
-        raise ValueError(f"{file} does not say what synthetic speech is there; delete the folder, and make it again")
-    return said
+        expected = "expected n_utterances and by_emotion, as numbers"
+        raise ValueError(f"{file} does not say what synthetic speech is there; {expected}. Delete the folder")
+    return stamp
 
 
 def _mark(marker, stamp):
-    with settings.replacing(marker) as temporary:
+    """Write ``SYNTHETIC.json``."""
+    with storage.replacing(marker) as temporary:
         temporary.write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
 
 
@@ -261,9 +251,9 @@ def _stamp(passport, chosen, seed):
 
 
 def _clear(folder, passport):
-    """Take away what an earlier version or a killed run wrote, under published names; refuse to touch anything else."""
+    """Delete what an earlier version or a killed run wrote, under published names; raise if anything else is there."""
     ours = set(passport.manifest()["path"]) if (folder / MARKER).is_file() else ()
-    sound, written, others = audio.SUFFIXES + audio.UNREAD_SUFFIXES, [], []
+    sound, written, others = audio.SUFFIXES, [], []
     for file in audio.below(folder):
         path = file.relative_to(folder).as_posix()
         if path in ours and file.is_file() and not file.is_symlink():
@@ -280,13 +270,7 @@ def _clear(folder, passport):
 
 
 def _choose(passport):
-    """Choose published utterances: as many as `SIZES` says, spread evenly over emotions and speakers.
-
-    Returns
-    -------
-    dict of str to Parsed
-        Published path -> what its name says, sorted by path.
-    """
+    """Choose `SIZES` published utterances, evenly over emotions and speakers: {path: Parsed}, sorted by path."""
     n_speakers, n_utterances = SIZES[passport.id]
     in_disorder = sorted(passport.manifest()["path"], key=lambda path: zlib.crc32(path.encode()))
     parsed = {path: passport.parse(path) for path in in_disorder}
@@ -325,12 +309,7 @@ def _choose_speakers(passport, cells, n_speakers):
 
 
 def _spread(signal, channels, sr):
-    """Give a mono signal the corpus's number of channels: each further one a little later and weaker.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_samples,) or (n_samples, channels)
-    """
+    """Give a mono signal the corpus's number of channels: each further one a little later and weaker."""
     if channels == 1:
         return signal
     lag = round(0.0001 * sr)
@@ -460,12 +439,7 @@ def _phones(sentence, manner, seed):
 
 
 def _source(n_samples, sr, voice, manner, rng):
-    """Make the excitation: the derivative of the flow through the glottis, and breath noise.
-
-    Returns
-    -------
-    pulses, breath : ndarray, shape (n_samples,)
-    """
+    """Return the derivative of the flow through the glottis, and breath noise, each of shape (n_samples,)."""
     place = np.linspace(-0.5, 0.5, n_samples)
     accents = np.interp(place, np.linspace(-0.5, 0.5, N_SYLLABLES + 2), rng.normal(size=N_SYLLABLES + 2))
     pitch_st = manner.pitch_st + manner.rise_st * place + manner.range_st * accents

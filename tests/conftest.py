@@ -1,5 +1,6 @@
 """What tests share: the tiny profile, synthetic corpora made once, small wav files, real audio where there is some."""
 
+import contextlib
 import os
 import socket
 import sys
@@ -9,9 +10,10 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from serlib import audio, cli, corpora, index, settings, synthetic
+from serlib import audio, cli, corpora, index, metrics, synthetic
 
 REAL = Path(os.environ["SERLIB_DATA"]) if os.environ.get("SERLIB_DATA") else None
 
@@ -59,11 +61,20 @@ def terminal(workplace, monkeypatch, capsys):
 
 @pytest.fixture(scope="session")
 def made(tmp_path_factory):
-    """All seven synthetic corpora, for reading: {corpus id: folder}. Processes that test at once share them."""
-    ours = tmp_path_factory.getbasetemp()
-    root = (ours.parent if "PYTEST_XDIST_WORKER" in os.environ else ours) / "synthetic"
-    with settings.settled(root):  # one writes, and the others wait
-        return synthetic.write_all(root)
+    """All seven synthetic corpora, for reading: {corpus id: folder}. Processes that test at once share them.
+
+    A process makes what is not there yet and renames it when it is complete; the second one begins at the other end.
+    """
+    ours, worker = tmp_path_factory.getbasetemp(), os.environ.get("PYTEST_XDIST_WORKER", "")
+    root = (ours.parent if worker else ours) / "synthetic"
+    root.mkdir(exist_ok=True)
+    folders = {name: root / corpora.get(name).folder for name in corpora.NAMES}
+    for name, folder in reversed(folders.items()) if worker == "gw1" else folders.items():
+        if not folder.is_dir():
+            complete = synthetic.write(name, tmp_path_factory.mktemp(name))
+            with contextlib.suppress(OSError):  # the other process was first
+                complete.rename(folder)
+    return folders
 
 
 def put_at_hand(corpora, folder):
@@ -76,6 +87,29 @@ def put_at_hand(corpora, folder):
 def emodb(made):
     """The index table of synthetic EMODB."""
     return index.scan(made["emodb"], "emodb")
+
+
+@pytest.fixture
+def predictions():
+    """300 random predictions of 8 speakers; disgust is an output that never occurs."""
+    rng = np.random.default_rng(3)
+    emotions = ("anger", "disgust", "fear", "sadness")
+    y_true = rng.choice(["anger", "fear", "sadness"], 300, p=[0.6, 0.3, 0.1])
+    p = rng.dirichlet(np.ones(4), 300)
+    p[np.arange(300), [emotions.index(emotion) for emotion in y_true]] += 0.3
+    scored = pd.DataFrame(
+        {
+            "utterance": [f"emodb/{k}" for k in range(300)],
+            "corpus": "emodb",
+            "recipe": "paper",
+            "protocol": "speakers",
+            "seed": 42,
+            "fold": np.arange(300) % 4,
+            "speaker": [f"emodb/{k % 8}" for k in range(300)],
+            "y_true": y_true,
+        }
+    )
+    return metrics.table_of(scored, p / p.sum(axis=1, keepdims=True), emotions)
 
 
 @pytest.fixture
@@ -116,7 +150,7 @@ def free_port():
         return one.getsockname()[1]
 
 
-def wait_for(address, server, *, seconds=60):
+def wait_for(address, server, *, seconds=600):
     """Wait until a server answers at an address of this machine."""
     deadline = time.monotonic() + seconds
     while True:

@@ -82,10 +82,130 @@ def test_a_missing_file_and_a_folder_are_told_apart(tmp_path):
         audio.load(tmp_path / "b.wav", 22050)
 
 
-def test_a_phones_recording_is_to_be_converted(tmp_path):
-    (tmp_path / "a.m4a").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0" + bytes(99))
-    with pytest.raises(ValueError, match=r"a.m4a is MPEG-4 .*; expected WAV, FLAC, .*\. Convert it to wav"):
-        audio.load(tmp_path / "a.m4a", 22050)
+@pytest.mark.parametrize(
+    ("start", "what"),
+    [
+        (b"\0\0\0\x20ftypM4A \0\0\0\0", "MPEG-4"),
+        (b"\x1aE\xdf\xa3\x01\0\0\0", "WebM or Matroska"),
+        (b"#!AMR\n", "AMR"),
+        (b"#!AMR-WB\n", "AMR"),
+        (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "Windows Media"),
+        (b"\xff\xf1\x50\x80", "AAC"),
+    ],
+)
+def test_what_phones_and_browsers_write_is_to_be_converted(tmp_path, start, what):
+    (tmp_path / "a.wav").write_bytes(start + bytes(99))
+    message = (
+        rf"a.wav is {what} \({len(start) + 99} bytes\), which is not read here; expected WAV, FLAC, OGG, MP3 or AIFF"
+    )
+    with pytest.raises(ValueError, match=rf"{message}\. Convert it to WAV, with Audacity or ffmpeg$"):
+        audio.load(tmp_path / "a.wav", 22050)
+
+
+@pytest.mark.parametrize("subtype", ["PCM_16", "FLOAT"])
+def test_channels_that_cancel_each_other_are_refused(tmp_path, subtype):
+    channels = {"antiphase": [SECOND, -SECOND], "one": [SECOND, 0 * SECOND], "silent": [0 * SECOND, 0 * SECOND]}
+    channels["nearly"] = [SECOND, -0.9 * SECOND]
+    for name, both in channels.items():
+        soundfile.write(tmp_path / f"{name}.wav", np.stack(both, axis=1), 16000, subtype=subtype)
+    message = (
+        "antiphase.wav has channels that cancel each other when they are mixed to mono; expected channels in phase"
+    )
+    with pytest.raises(ValueError, match=rf"{message}. Keep one channel of it, or invert the other$"):
+        audio.load(tmp_path / "antiphase.wav", 16000)
+    np.testing.assert_allclose(audio.load(tmp_path / "one.wav", 16000), SECOND / 2, atol=1e-4)
+    np.testing.assert_allclose(audio.load(tmp_path / "nearly.wav", 16000), SECOND / 20, atol=1e-4)
+    assert not audio.load(tmp_path / "silent.wav", 16000).any()
+
+
+# A recording in whatever form
+
+
+def test_every_kind_of_recording_is_one_signal(tmp_path):
+    soundfile.write(tmp_path / "a.wav", SECOND, 16000, subtype="FLOAT")
+    content = (tmp_path / "a.wav").read_bytes()
+    expected = audio.load(tmp_path / "a.wav", 22050)
+    with (tmp_path / "a.wav").open("rb") as opened:
+        opened.seek(100)  # somebody has looked into it
+        kinds = [tmp_path / "a.wav", str(tmp_path / "a.wav"), opened, io.BytesIO(content), content, bytearray(content)]
+        kinds += [memoryview(content), unseekable(content)]
+        for source in kinds:
+            np.testing.assert_array_equal(audio.signal_of(source, None, 22050), expected)
+    for array in (SECOND, SECOND.astype(np.float64)):
+        signal = audio.signal_of(array, 16000, 22050)
+        np.testing.assert_allclose(signal, expected, atol=1e-6)
+        assert signal.dtype == np.float32
+    np.testing.assert_array_equal(audio.signal_of(SECOND, np.int64(22050), 22050), SECOND)
+
+
+def unseekable(content):
+    """Return an open file that cannot go back, as a pipe is."""
+
+    class Pipe(io.BytesIO):
+        def seekable(self):
+            return False
+
+        def seek(self, *_):
+            raise OSError("a pipe")
+
+    return Pipe(content)
+
+
+@pytest.mark.parametrize(
+    ("source", "sr", "message"),
+    [
+        (None, None, "the recording is a NoneType; expected a path, an open file, bytes of a sound file, or an array"),
+        ([0.0, 0.1], 16000, "the recording is a list; expected a path, .*or an array of samples .numpy. with its rate"),
+        ("a.wav", 16000, "a rate of 16000 Hz is given for a file, which has its own; expected none. Leave it out"),
+        (
+            io.StringIO("RIFF"),
+            None,
+            "the recording is a file that is open as text; expected bytes. Open it with mode 'rb'",
+        ),
+        ("gone.wav", None, "gone.wav does not exist; expected a sound file. Name another"),
+        (b"", None, r"the recording is empty \(0 bytes\), not audio; expected a recording. Get the file again"),
+        (SECOND, None, "the signal's rate is None; expected a whole number from 4,000 to 384,000 Hz. Give it with"),
+        (SECOND, 16000.0, r"the signal's rate is 16000\.0; expected a whole number from"),
+        (SECOND, True, "the signal's rate is True; expected a whole number from"),
+        (SECOND, 100, "the signal's rate is 100; expected a whole number from"),
+        (
+            SECOND[:, None],
+            16000,
+            r"the signal has shape \(16000, 1\); expected \(n_samples,\), mono, .*Average the chan",
+        ),
+        (SECOND[:0], 16000, r"the signal has shape \(0,\); expected \(n_samples,\), mono, with one sample or more"),
+        (
+            (SECOND * 32767).astype(np.int16),
+            16000,
+            "samples of type int16; expected floats .*Divide 16-bit samples by 32768",
+        ),
+        (np.array(["a", "b"]), 16000, "the signal has samples of type <U1; expected floats"),
+        (np.tile(SECOND, 121), 16000, "the signal lasts 121 s; expected one utterance, at most 120 s. Cut it into"),
+        (
+            SECOND * np.nan,
+            16000,
+            "the signal has samples that are not finite numbers, or far too large; expected values",
+        ),
+        (SECOND * 1e30, 16000, "the signal has samples that are not finite numbers, or far too large; expected values"),
+    ],
+)
+def test_what_is_no_recording_is_refused_in_a_line(source, sr, message):
+    with pytest.raises((TypeError, ValueError, FileNotFoundError), match=message) as caught:
+        audio.signal_of(source, sr, 22050)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_signal_that_is_given_is_not_changed():
+    given = SECOND.copy()
+    audio.signal_of(given, 16000, 16000)[:] = 0
+    np.testing.assert_array_equal(given, SECOND)
+
+
+def test_one_list_of_suffixes_says_what_looks_like_sound(tmp_path):
+    for suffix in audio.SUFFIXES:
+        (tmp_path / f"a{suffix.upper()}").touch()
+    assert {file.suffix.lower() for file in audio.files(tmp_path)} == set(audio.SUFFIXES)
+    assert {".wav", ".flac", ".mp3", ".m4a", ".webm", ".amr", ".opus"} <= set(audio.SUFFIXES)
 
 
 def test_files_are_listed_without_those_that_macos_adds(tmp_path):

@@ -25,10 +25,10 @@ def lists(tmp_path):
 @pytest.fixture
 def audited(lists):
     """A function that audits plain lists, `part=[names]`, and returns the report."""
-    return lambda **parts: audit.examine(audit.read(lists(**parts)))
+    return lambda **parts: audit.find_leaks(audit.read(lists(**parts)))
 
 
-def told(report):
+def findings(report):
     """Return {kind: (part, against, n, of, shared, among, examples)} of the findings."""
     return {row.kind: tuple(row[2:]) for row in report.findings.itertuples()}
 
@@ -36,7 +36,7 @@ def told(report):
 def test_parts_of_other_speakers_are_clean(audited):
     report = audited(train=TRAIN, test=APART)
     assert report.ok
-    assert told(report) == {}
+    assert findings(report) == {}
     assert report.verdicts == ["no leak was found"]
     assert report.parts.to_numpy().tolist() == [["train", 3, 2, "emodb"], ["test", 2, 2, "emodb"]]
     assert report.compared == (("test", "train"),)
@@ -44,36 +44,36 @@ def test_parts_of_other_speakers_are_clean(audited):
 
 def test_a_shared_speaker_is_found(audited):
     report = audited(train=TRAIN, test=[*APART, "03b02Wb.wav", "03b10Na.wav"])
-    assert told(report) == {"speaker": ("test", "train", 2, 4, 1, 3, "emodb/03")}
+    assert findings(report) == {"speaker": ("test", "train", 2, 4, 1, 3, "emodb/03")}
     assert not report.ok
     assert report.verdicts == ["speaker: 2 of 4 utterances are by a speaker who is trained on, in 1 of 1 comparisons"]
 
 
 def test_another_take_of_a_sentence_is_found(audited):
     report = audited(train=[*TRAIN, "03a02Wc.wav"], test=[*APART, "03a02Wd.wav"])
-    assert told(report)["take"] == ("test", "train", 1, 3, 1, 3, "emodb/03a02Wd")
+    assert findings(report)["take"] == ("test", "train", 1, 3, 1, 3, "emodb/03a02Wd")
     assert not report.ok
 
 
 def test_the_same_recording_under_another_name_is_found_by_its_published_checksum(audited):
     report = audited(train=["03-01-03-01-02-01-07.wav"], test=["Actor_07/03-01-03-01-02-02-07.wav"])
-    assert told(report)["recording"] == ("test", "train", 1, 1, 1, 1, "ravdess/03-01-03-01-02-02-07")
+    assert findings(report)["recording"] == ("test", "train", 1, 1, 1, 1, "ravdess/03-01-03-01-02-02-07")
     report = audited(train=["1006_TIE_HAP_XX.wav"], test=["1006_TIE_NEU_XX.wav"])  # with another label
-    assert told(report)["recording"] == ("test", "train", 1, 1, 1, 1, "crema-d/1006_TIE_NEU_XX")
-    assert "take" not in told(report)
+    assert findings(report)["recording"] == ("test", "train", 1, 1, 1, 1, "crema-d/1006_TIE_NEU_XX")
+    assert "take" not in findings(report)
 
 
 def test_an_utterance_in_two_parts_is_found_however_it_is_written(audited):
     report = audited(train=TRAIN, test=[*APART, "other\\folder\\03a01Fa.flac"])
-    assert told(report)["utterance"] == ("test", "train", 1, 3, 1, 3, "emodb/03a01Fa")
-    assert set(told(report)) == {"speaker", "recording", "take", "utterance"}
+    assert findings(report)["utterance"] == ("test", "train", 1, 3, 1, 3, "emodb/03a01Fa")
+    assert set(findings(report)) == {"speaker", "recording", "take", "utterance"}
     report = audited(train=["strange.wav", *TRAIN], test=["strange.wav", *APART])
-    assert told(report)["utterance"] == ("test", "train", 1, 3, 1, 3, "strange.wav")
+    assert findings(report)["utterance"] == ("test", "train", 1, 3, 1, 3, "strange.wav")
 
 
-def test_an_utterance_twice_in_one_part_is_told_and_leaks_nothing(audited):
+def test_an_utterance_twice_in_one_part_is_reported_and_leaks_nothing(audited):
     report = audited(train=[*TRAIN, "wav/03a01Fa.wav"], test=APART)
-    assert told(report) == {"repeated": ("train", "", 1, 4, 1, 3, "emodb/03a01Fa")}
+    assert findings(report) == {"repeated": ("train", "", 1, 4, 1, 3, "emodb/03a01Fa")}
     assert report.ok
     assert report.verdicts == [
         "repeated: 1 of 6 utterances are in one part more than once, in 1 of 2 parts",
@@ -81,19 +81,19 @@ def test_an_utterance_twice_in_one_part_is_told_and_leaks_nothing(audited):
     ]
 
 
-def test_an_utterance_that_is_known_to_be_defective_is_told(audited):
+def test_an_utterance_that_is_known_to_be_defective_is_reported(audited):
     report = audited(train=["1001_DFA_ANG_XX.wav"], test=["1076_MTI_SAD_XX.wav"])
-    assert told(report) == {"defective": ("test", "", 1, 1, 1, 1, "crema-d/1076_MTI_SAD_XX (silent)")}
+    assert findings(report) == {"defective": ("test", "", 1, 1, 1, 1, "crema-d/1076_MTI_SAD_XX (silent)")}
     assert report.ok
 
 
-def test_a_name_that_is_no_corpus_s_is_told(audited):
+def test_a_name_that_is_no_corpus_s_is_reported(audited):
     report = audited(train=[*TRAIN, "03-02-01-01-01-01-01.wav"], test=APART)
-    assert told(report) == {"unknown": ("train", "", 1, 4, 1, 4, "03-02-01-01-01-01-01.wav")}
+    assert findings(report) == {"unknown": ("train", "", 1, 4, 1, 4, "03-02-01-01-01-01-01.wav")}
     assert report.ok
 
 
-def test_what_cannot_be_looked_for_is_said(audited):
+def test_what_cannot_be_looked_for_is_named(audited):
     report = audited(train=["F01A01.wav", "F01A02.wav"], test=["M02A01.wav"])
     assert report.unchecked == {"recording": 3, "take": 3}
     assert report.verdicts[:2] == [
@@ -129,12 +129,12 @@ def test_files_without_a_role_are_compared_with_all_others(audited):
     assert list(report.findings["n"]) == [2, 1]
 
 
-def test_files_of_the_same_name_are_told_apart_by_their_folders(lists, tmp_path):
+def test_files_of_the_same_name_are_called_by_their_folders(lists, tmp_path):
     files = []
     for fold, (train, test) in {"fold_1": (TRAIN, APART), "fold_2": (APART, TRAIN)}.items():
         (tmp_path / fold).mkdir()
         files += [file.rename(tmp_path / fold / file.name) for file in lists(train=train, test=test)]
-    report = audit.examine(audit.read(files))
+    report = audit.find_leaks(audit.read(files))
     assert report.compared == (("fold_1/test.txt", "fold_1/train.txt"), ("fold_2/test.txt", "fold_2/train.txt"))
     assert report.ok
 
@@ -159,10 +159,10 @@ def test_tables_and_json_are_understood(tmp_path, name):
     assert list(rows["utterance"]) == [f"emodb/{name[:-4]}" for name in TRAIN + APART]
     assert list(rows["part"]) == ["train"] * 3 + ["test"] * 2
     assert set(rows["speaker"]) == {"emodb/03", "emodb/08", "emodb/09", "emodb/10"}
-    assert audit.examine(rows).ok
+    assert audit.find_leaks(rows).ok
 
 
-def test_corpora_are_told_by_the_names_or_by_the_caller(audited, lists):
+def test_corpora_are_known_from_the_names_or_by_the_caller(audited, lists):
     report = audited(train=[*TRAIN, "1001_DFA_ANG_XX"], test=["DC_a01.wav", "OA_bite_neutral.wav"])
     assert list(report.parts["corpora"]) == ["crema-d, emodb", "savee, tess"]
     with pytest.raises(ValueError, match=r"train.txt: no column holds names of ravdess; found path \('03a01Fa.wav'\)"):
@@ -171,7 +171,7 @@ def test_corpora_are_told_by_the_names_or_by_the_caller(audited, lists):
 
 def test_an_index_table_is_known_by_its_own_columns(emodb, tmp_path):
     index.write(emodb, tmp_path / "emodb.csv")
-    report = audit.examine(audit.read([tmp_path / "emodb.csv"]))
+    report = audit.find_leaks(audit.read([tmp_path / "emodb.csv"]))
     expected = split.audit(split.from_parts(emodb)).set_index("kind")
     found = report.findings.set_index("kind")
     assert (found.loc[["speaker", "take"], "n"] == expected.loc[["speaker", "take"], "n"]).all()
@@ -179,7 +179,7 @@ def test_an_index_table_is_known_by_its_own_columns(emodb, tmp_path):
     twin = emodb.assign(content=emodb["content"].mask(emodb["part"] == "test", emodb["content"][0]))
     assert emodb["part"][0] == "train"
     index.write(twin, tmp_path / "emodb.csv")
-    report = audit.examine(audit.read([tmp_path / "emodb.csv"]))
+    report = audit.find_leaks(audit.read([tmp_path / "emodb.csv"]))
     assert report.findings.set_index("kind").loc["recording", "n"] == (emodb["part"] == "test").sum()
 
 
@@ -195,7 +195,7 @@ def test_the_folds_of_a_predictions_table_are_compared(emodb, tmp_path, protocol
     table = drawn.table
     scored = table[["utterance", "corpus", "speaker", "fold"]].assign(recipe="paper", y_true=table["emotion"])
     scored.to_csv(tmp_path / "seed-42.csv.gz", index=False)
-    report = audit.examine(audit.read([tmp_path / "seed-42.csv.gz"]))
+    report = audit.find_leaks(audit.read([tmp_path / "seed-42.csv.gz"]))
     assert report.ok == ok
     assert len(report.compared) == table["fold"].nunique()
     expected = split.audit(drawn).set_index("kind")["n"]
@@ -210,9 +210,121 @@ def test_a_corpus_of_your_own_is_audited_by_its_name(workplace, wavs):
     (folder / "utterances.csv").write_text("\n".join(["path,emotion,speaker,sentence", *table]))
     (workplace / "train.txt").write_text("anna_angry.wav\n")
     (workplace / "test.txt").write_text("mine/anna_sad\nben_sad.wav\n")
-    report = audit.examine(audit.read([workplace / "train.txt", workplace / "test.txt"], "mine"))
-    assert told(report) == {"speaker": ("test", "train", 1, 2, 1, 2, "mine/anna")}
+    report = audit.find_leaks(audit.read([workplace / "train.txt", workplace / "test.txt"], "mine"))
+    assert findings(report) == {"speaker": ("test", "train", 1, 2, 1, 2, "mine/anna")}
     assert report.unchecked == {"recording": 3}
+
+
+# What columns state
+
+
+WORDS = {"W": "anger", "F": "happiness", "N": "neutral"}  # EMODB's codes
+SENTENCES = [f"{sentence}{code}" for sentence in ("a01", "a02", "b01") for code in WORDS]
+
+
+def named(stated, name="{speaker}{sentence}a.wav", sentences=SENTENCES):
+    """Return rows of (file, emotion, speaker): those sentences, each by all speakers, {as stated: as in the names}."""
+    return [
+        (name.format(speaker=speaker, sentence=sentence), WORDS[sentence[-1]], spelt)
+        for spelt, speaker in stated.items()
+        for sentence in sentences
+    ]
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """A function that writes tables of rows, `part=rows`, audits them and returns the report."""
+
+    def audited(columns="file,emotion,speaker", **parts):
+        for part, rows in parts.items():
+            (tmp_path / f"{part}.csv").write_text("\n".join([columns, *map(",".join, rows), ""]))
+        return audit.find_leaks(audit.read([tmp_path / f"{part}.csv" for part in parts]))
+
+    return audited
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"03": "03", "08": "08", "09": "09"},
+        {"3": "03", "8": "08", "9": "09"},
+        {"Speaker_03": "03", "Speaker_08": "08", "Speaker_09": "09"},
+        {"emodb/03": "03", "emodb/08": "08", "emodb/09": "09"},
+        {"Ann": "03", "Ben": "08", "Cem": "09"},  # which the rows with names of the corpus explain
+    ],
+    ids=lambda stated: next(iter(stated)),
+)
+def test_a_stated_speaker_is_compared_where_the_name_does_not_say_who_speaks(tables, stated):
+    by_name = named(stated if "Ann" in stated else {"": "03", "-": "08", "nan": "09"})  # which state no speaker
+    test = by_name + named(stated, name="rec {speaker} {sentence}.wav")
+    report = tables(train=[(f"{speaker}b02Wa.wav", "anger", "") for speaker in stated.values()], test=test)
+    assert len(test) == 54
+    assert findings(report)["speaker"] == ("test", "train", 54, 54, 3, 3, "emodb/03, emodb/08, emodb/09")
+    assert findings(report)["unknown"][2:4] == (27, 54)
+    assert set(findings(report)) == {"speaker", "unknown"}
+    assert report.unchecked["take"] == 27
+    assert report.verdicts[0].startswith("speaker: 54 of 54 utterances are by a speaker who is trained on")
+
+
+@pytest.mark.parametrize("column", ["speaker", "Speaker", "speaker_id", "Speaker ID", "actor", "subject", "SPK"])
+@pytest.mark.parametrize(("columns", "name"), [("n,split,id", "{}.wav"), ("split,id,n", "{}")])
+def test_tables_without_any_name_of_a_corpus_are_compared_by_the_stated_speakers(tables, columns, column, name):
+    def audited(**speakers):
+        rows = [
+            {"n": "7", "split": part, "id": name.format(f"{part}{n}"), "speaker": speaker}
+            for part, stated in speakers.items()
+            for n, speaker in enumerate(stated)
+        ]
+        rows = [[row[column] for column in [*columns.split(","), "speaker"]] for row in rows]
+        return tables(f"{columns},{column}", all=rows)
+
+    report = audited(train=["Ann", "ann", "Ben", "unknown", ""], test=["Ann", "Cem", "unknown", ""])
+    assert findings(report)["speaker"] == ("test", "train", 1, 4, 1, 3, "Ann")
+    assert findings(report)["unknown"][:6] == ("test", "", 4, 4, 4, 4)
+    assert set(findings(report)) == {"speaker", "unknown"}
+    assert list(report.parts["speakers"]) == [2, 2]
+    assert not report.ok
+    assert audited(train=["Ann", "unknown"], test=["Cem", "unknown"]).ok
+
+
+def test_takes_are_known_from_stated_emotions_and_sentences(tables):
+    train = [
+        ("a1.wav", "happy", "Ann", "Dogs sit"),
+        ("a2.wav", "sad", "Ann", "Kids talk"),
+        ("03a02Fa.wav", "", "", "a02"),
+    ]
+    test = [
+        ("a3.wav", "happiness", "Ann", "Dogs sit"),
+        ("a4.wav", "sad", "Ann", "Dogs sit"),
+        ("a5.wav", "joy", "3", "a02"),
+    ]
+    report = tables("file,label,speaker,sentence", train=train, test=test)
+    assert findings(report)["take"] == ("test", "train", 2, 3, 2, 3, "a3.wav, a5.wav")
+    assert findings(report)["speaker"] == ("test", "train", 3, 3, 2, 2, "Ann, emodb/03")
+    shemo = tables("file,text", train=[("F01A01.wav", "x"), ("F01A02.wav", "y")], test=[("F01A03.wav", "y")])
+    assert findings(shemo)["take"] == ("test", "train", 1, 1, 1, 1, "shemo/F01A03")  # whose names say no sentence
+
+
+@pytest.mark.parametrize("stated", ["3", "emodb/03", "actor 03", "Ann"])
+def test_a_stated_speaker_that_contradicts_the_name_is_reported_in_one_line(tables, stated):
+    train = named({"Ann": "03"})  # of whom there are more
+    report = tables(train=train, test=[*named({"8": "08"}), ("09a01Fa.wav", "happiness", stated)])
+    assert findings(report) == {"contradictory": ("test", "", 1, 10, 1, 10, f"emodb/09a01Fa (stated: {stated})")}
+    assert report.ok  # by the name, nobody is trained on and tested
+    assert report.verdicts[0] == (
+        "contradictory: 1 of 19 utterances are stated to be by another speaker than their names say, in 1 of 2 parts"
+    )
+    assert sum("contradictory" in line for line in report.verdicts) == 1
+
+
+def test_one_number_may_state_a_speaker_in_each_of_several_corpora(tables):
+    train = [("03a01Fa.wav", "", "3"), ("03-01-03-01-01-01-03.wav", "", "3"), ("x.wav", "", "3")]
+    report = tables(train=train, test=[("y.wav", "", "3"), ("08a01Fa.wav", "", "8")])
+    assert set(findings(report)) == {"speaker", "unknown"}
+    assert findings(report)["speaker"] == ("test", "train", 1, 2, 1, 2, "3")  # of neither corpus for certain
+
+
+# Refusals
 
 
 @pytest.mark.parametrize(
@@ -223,7 +335,7 @@ def test_a_corpus_of_your_own_is_audited_by_its_name(workplace, wavs):
         (
             "a.csv",
             "path,part\n03a01Fa.wav,train\n03a01Fa.wav,x,y,z\n",
-            "a.csv, line 3: expected 2 values, as in the first; mend it",
+            "a.csv, line 3: expected 2 values, as in the first; correct it",
         ),
         (
             "a.csv",
@@ -251,7 +363,7 @@ def test_a_corpus_of_your_own_is_audited_by_its_name(workplace, wavs):
 def test_a_malformed_table_is_refused_in_one_line(tmp_path, name, text, message):
     (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message) as refused:
-        audit.examine(audit.read([tmp_path / name]))
+        audit.find_leaks(audit.read([tmp_path / name]))
     assert "\n" not in str(refused.value)
 
 
@@ -259,7 +371,7 @@ def test_what_is_no_text_or_no_file_is_refused(tmp_path):
     (tmp_path / "a.csv").write_bytes(b"path\n\xff\xfe.wav\n")
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"path\n03a01Fa.wav\n" * 99)[:40])
     for name in ("a.csv", "b.csv.gz"):
-        with pytest.raises(ValueError, match=f"{name} is no text in UTF-8 .*; save it so"):
+        with pytest.raises(ValueError, match=f"{name} is not text in UTF-8 .*; save it as UTF-8"):
             audit.read([tmp_path / name])
     for name in ("none.csv", "."):
         with pytest.raises(FileNotFoundError, match="is not a file; expected a table, JSON, or a list of paths. Check"):

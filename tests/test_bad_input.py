@@ -17,9 +17,7 @@ import subprocess
 import sys
 import zipfile
 
-import h5py
 import hypothesis
-import keras
 import numpy as np
 import onnx
 import onnxruntime
@@ -29,10 +27,22 @@ import soundfile
 from conftest import REAL, put_at_hand
 from hypothesis import strategies as st
 
-from serlib import audio, corpora, download, evaluate, features, index, interchange, model, predict, settings
-from serlib.settings import RECIPES
+from serlib import (
+    audio,
+    bundle,
+    corpora,
+    download,
+    evaluate,
+    features,
+    index,
+    interchange,
+    metrics,
+    predict,
+    recipes,
+    storage,
+)
 
-PAPER = RECIPES["paper"].features
+PAPER = recipes.get("paper").features
 NOISE = np.random.default_rng(0).uniform(-0.3, 0.3, 8000).astype(np.float32)  # half a second
 
 
@@ -82,7 +92,7 @@ BAD = {
     "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "is a Git-LFS pointer (43 bytes), not audio;"),
     "random": (np.random.default_rng(1).bytes(999), "is not audio that can be read (999 bytes); expected WAV, FLAC"),
     "zeros": (bytes(999), "is not audio that can be read (999 bytes); expected WAV, FLAC"),
-    "phone": (b"\0\0\0\x20ftypM4A " + bytes(99), "is MPEG-4 or WebM"),
+    "phone": (b"\0\0\0\x20ftypM4A " + bytes(99), "is MPEG-4 ("),
     "header only": (encoded(NOISE[:0]), "has a header but no samples; expected speech"),
     "cut in the header": (cut(encoded(), 0.002), "is not audio that can be read (32 bytes)"),
     "cut in the data": (cut(encoded()), "is cut off: 3,989 of 8,000 samples are there; expected all of them"),
@@ -99,7 +109,7 @@ BAD = {
     "rate of 2 GHz": (patched(RATE, "<I", 2**31 - 1), "has a rate of 2,147,483,647 Hz; expected speech at 4,000"),
     "rate of 4 GHz": (patched(RATE, "<I", 4_000_000_000), "is not audio that can be read"),
     "no channels": (patched(CHANNELS, "<H", 0), "is not audio that can be read"),
-    "9 channels": (encoded(np.stack([NOISE] * 9, axis=1)), "has 9 channels; expected at most 8. Choose some of them"),
+    "9 channels": (encoded(np.stack([NOISE] * 9, axis=1)), "has 9 channels; expected at most 8. Keep some of them"),
     "32 channels": (encoded(np.stack([NOISE] * 32, axis=1)), "has 32 channels; expected at most 8"),
     "1000 channels": (patched(CHANNELS, "<H", 1000), "has 1,000 channels; expected at most 8"),
     "endless FLAC": (endless_flac(), "does not say how long it is; expected a header that does. Export it again"),
@@ -173,12 +183,12 @@ def test_what_is_damaged_inside_is_refused_when_it_is_decoded(tmp_path, name):
     assert line in str(refused.value)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", ["original-2021", "paper-levelled", "mfcc-functionals+svm", "log-mel+attention-cnn"])
 @pytest.mark.parametrize("name", GOOD)
 def test_what_only_looks_odd_has_finite_features(tmp_path, name, recipe):
     (tmp_path / "a.wav").write_bytes(GOOD[name])
-    vector = features.from_file(tmp_path / "a.wav", features=RECIPES[recipe].features)
-    assert vector.shape == (PAPER.n_mfcc,)
+    vector = features.from_file(tmp_path / "a.wav", features=recipes.get(recipe).features)
+    assert vector.shape == recipes.get(recipe).features.shape
     assert np.isfinite(vector).all()
 
 
@@ -429,7 +439,7 @@ def test_what_may_not_be_read_is_told_and_the_rest_goes_on(tmp_path, terminal, m
         def forbid(path):
             raise PermissionError(13, "Permission denied")
 
-        monkeypatch.setattr(audio, "_start", forbid)
+        monkeypatch.setattr(sys.modules["serlib.audio.files"], "_start", forbid)
     code, out, _ = terminal("predict", tmp_path, "-m", "emodb-paper", "--json")
     assert code == 1
     assert ["error" in one for one in json.loads(out)] == [True, False]
@@ -482,11 +492,11 @@ CELLS = [
     ("path", "wav", "wav is gone; it was there when the corpus was indexed"),
     ("path", "", " is gone; it was there when the corpus was indexed"),
     ("path", "wav/\x1b[2J.wav", "wav/\\u001b[2J.wav is gone"),
-    ("path", "wav/a\0b.wav", "a.csv is no text (it holds characters of value zero)"),
+    ("path", "wav/a\0b.wav", "a.csv is not text (it holds characters of value zero)"),
     ("content", "0" * 64, "is not the file that was indexed (its content differs)"),
-    ("utterance", "emodb/08a01Fa", "holds 'emodb/08a01Fa' twice; make it again"),
+    ("utterance", "emodb/08a01Fa", "holds 'emodb/08a01Fa' twice (1 rows too many); expected each utterance once"),
     ("speaker", "", "a.csv does not say who speaks in 'emodb/03a01Fa'; make it again"),
-    ("corpus", "savee", "holds the corpora ['emodb', 'savee'] (2 in all); expected one, called by its id"),
+    ("corpus", "../x", "holds the corpus '../x'; expected corpora called by their ids"),
     ("sample_rate_hz", "9" * 30, "has text among its numbers"),
     ("duration_s", "long", "has text among its numbers"),
     ("age", "1e400", "has text among its numbers"),
@@ -530,9 +540,9 @@ TEXTS = {
         "a.csv, line 1: the column 'emotion' is there twice; expected each name once",
     ),
     "an open quote": (lambda text: text.replace("wav/", '"wav/', 1).encode(), "a.csv, line 25: expected 18 values"),
-    "UTF-16": (recoded("utf-16"), "a.csv is no text in UTF-8"),
-    "no encoding": (lambda text: b"\xff\xfe\0" + bytes(range(256)), "a.csv is no text in UTF-8"),
-    "a sound": (lambda text: GOOD["plain"], "a.csv is no text in UTF-8"),
+    "UTF-16": (recoded("utf-16"), "a.csv is not text in UTF-8"),
+    "no encoding": (lambda text: b"\xff\xfe\0" + bytes(range(256)), "a.csv is not text in UTF-8"),
+    "a sound": (lambda text: GOOD["plain"], "a.csv is not text in UTF-8"),
     "JSON": (lambda text: b"[" * 99_999, "a.csv, line 1: the column 'utterance' is missing"),
 }
 
@@ -562,7 +572,7 @@ def test_what_stands_beside_a_table_is_checked_too(table, terminal, workplace, b
     (workplace / "a.json").write_text(beside)
     code, out, lines = terminal("train", "-p", "a.csv", "--epochs", 1)
     assert (code, out, len(lines)) == (2, "", 1)
-    what = r"a\.json (is not JSON \(|is no text \(|does not say where the recordings of a\.csv are)"
+    what = r"a\.json (is not JSON \(|is not text \(|does not say where the recordings of a\.csv are)"
     assert re.search(what, lines[0])
 
 
@@ -596,16 +606,6 @@ def test_what_stands_beside_a_table_is_checked_too(table, terminal, workplace, b
             "b.json is not serlib's, and would be replaced; nothing was written. Name another place",
         ),
         (("evaluate", "-p", "a.csv", "-o", "b.csv"), "b.json", "b.json is not serlib's, and would be replaced"),
-        (
-            ("evaluate", "-p", "a.csv"),
-            ".a.csv.committed/thesis.txt",
-            "holds 'thesis.txt', which is none of a.csv's files",
-        ),
-        (
-            ("predict", "a.wav", "-m", "b"),
-            ".b.committed/c/thesis.txt",
-            "holds 'c', which is none of b's files; delete it",
-        ),
     ],
 )
 def test_what_is_somebody_elses_stays(table, terminal, workplace, words, there, message):
@@ -622,20 +622,26 @@ def test_what_is_somebody_elses_stays(table, terminal, workplace, words, there, 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("index", "-d", "corpus", "-n", "emodb", "-o", "/proc/b.csv"), "/proc/b.csv cannot be written (No such file"),
+        (("index", "-d", "corpus", "-n", "emodb", "-o", "/proc/b.csv"), "/proc/b.json cannot be written (No such file"),
         (
             ("index", "-d", "corpus", "-n", "emodb", "-o", "/dev/null/b.csv"),
-            "/dev/null/b.csv cannot be written (its folder",
+            "/dev/null/b.json cannot be written (its folder",
         ),
         (("train", "-p", "a.csv", "-o", "/proc/b"), "/proc/b cannot be written (No such file or directory); what was"),
         (
             ("index", "-d", "corpus", "-n", "emodb", "-o", f"{'b' * 300}.csv"),
-            "bbb.csv cannot be written (File name too",
+            "bbb.json cannot be written (File name too",
         ),
-        (("evaluate", "-p", "a.csv", "-o", "/proc/b.csv"), "/proc/b.csv cannot be written (No such file or directory)"),
-        (("evaluate", "-p", "a.csv", "-o", f"{'b' * 300}.csv"), "bbb.csv cannot be written (File name too long)"),
+        (
+            ("evaluate", "-p", "a.csv", "-o", "/proc/b.csv"),
+            "/proc/b.json cannot be written (No such file or directory)",
+        ),
+        (("evaluate", "-p", "a.csv", "-o", f"{'b' * 300}.csv"), "bbb.json cannot be written (File name too long)"),
         (("evaluate", "-p", "a.csv", "-o", "b.csv"), "b.json is a folder; expected a file, or nothing. Name another"),
-        (("evaluate", "-p", "a.csv", "-o", "b.txt"), "b.txt is no name of a table; expected one that ends in .csv"),
+        (
+            ("evaluate", "-p", "a.csv", "-o", "b.txt"),
+            "b.txt is not the name of a table; expected one that ends in .csv",
+        ),
     ],
 )
 def test_a_place_where_nothing_can_be_written_is_named_before_any_work(
@@ -648,14 +654,12 @@ def test_a_place_where_nothing_can_be_written_is_named_before_any_work(
     assert message in line
 
 
-def test_a_bundle_that_cannot_be_told_its_score_is_named_before_any_work(table, terminal, workplace, monkeypatch):
-    shutil.copytree(model.SHIPPED / "emodb-paper", workplace / "b")
-    (workplace / "b" / "MODEL_CARD.md").unlink()
-    (workplace / "b" / "MODEL_CARD.md").mkdir()
+def test_a_bundle_that_cannot_take_the_score_is_named_before_any_work(table, terminal, workplace, monkeypatch):
+    shutil.copytree(bundle.SHIPPED / "emodb-paper", workplace / "b")
     monkeypatch.setattr(features, "extract", None)
     code, out, (line,) = terminal("evaluate", "-p", "a.csv", "--into", "b")
     assert (code, out) == (2, "")
-    assert "b/MODEL_CARD.md is a folder; expected a file, or nothing" in line
+    assert "the bundle was trained on another task than the one that is evaluated" in line
 
 
 def test_a_bundle_with_its_pictures_is_replaced(table, terminal, workplace):
@@ -732,11 +736,11 @@ def test_what_a_passport_makes_of_a_name_is_bounded(wavs, terminal, stem):
     (folder / "passport.toml").write_text(f'[names]\n{names}\n[emotions]\nangry = "anger"\n')
     code, out, (line,) = terminal("index", "-d", folder, "-o", "x.csv")
     assert (code, out) == (2, "")
-    assert "more than names stands in its braces); expected groups of the pattern in braces" in line
+    assert "is no group of the pattern, or has a format; expected {emotion}" in line
 
 
 def test_a_pattern_that_takes_for_ever_is_given_up(wavs, terminal, monkeypatch):
-    monkeypatch.setattr(corpora, "MAX_SECONDS", 0.2)
+    monkeypatch.setattr(corpora.passport, "MAX_SECONDS", 0.2)
     folder = wavs("a" * 200 + ".wav", "a_angry.wav")
     names = 'pattern = "(?P<speaker>(a|aa)+)_(?P<emotion>angry)"'
     (folder / "passport.toml").write_text(f'[names]\n{names}\n[emotions]\nangry = "anger"\n')
@@ -758,12 +762,12 @@ def test_a_passport_s_title_is_not_obeyed(tmp_path, wavs, terminal):
 
 
 def test_a_table_too_large_to_be_one_is_not_read_whole(table, workplace, monkeypatch):
-    monkeypatch.setattr(settings, "MAX_CHARACTERS", 999)
+    monkeypatch.setattr(storage, "MAX_CHARACTERS", 999)
     with pytest.raises(ValueError, match="a.csv has more than 999 characters, too many for a table"):
         index.read("a.csv")
     (workplace / "a.csv.gz").write_bytes(gzip.compress(bytes(10**8)))  # a hundred kilobytes
     with pytest.raises(ValueError, match="a.csv.gz has more than 999 characters"):
-        settings.read_text(workplace / "a.csv.gz")
+        storage.read_text(workplace / "a.csv.gz")
 
 
 def distinct(n):
@@ -803,7 +807,7 @@ def test_a_table_that_would_unfold_is_refused_before_it_does(workplace, name):
 @pytest.mark.parametrize(
     ("columns", "commands"),
     [
-        ({"emotion": "anger"}, {"train": "there is 1 emotion to be told; expected two or more"}),
+        ({"emotion": "anger"}, {"train": "need at least 2 emotions, got 1"}),
         ({"speaker": "emodb/03"}, {"evaluate": "speaker"}),
         ({"part": "train"}, {"train": "no row of the index has the part 'test'"}),
         ({"part": "test"}, {"train": "no row of the index has the part 'train'"}),
@@ -822,8 +826,8 @@ def test_an_emotion_of_one_utterance_is_learned_and_never_tested(table, terminal
     good, write = table
     write(emotion=["sadness", *good["emotion"][1:]], part=["train", *good["part"][1:]])
     assert terminal("train", "-p", "a.csv", "--epochs", 1)[0] == 0
-    result = evaluate.run(index.read("a.csv"), protocol="speakers", recipe=RECIPES["paper"], epochs=1, n_jobs=1)
-    assert 0 <= evaluate.uar(result.predictions) < 1
+    result = evaluate.run(index.read("a.csv"), protocol="speakers", recipe=recipes.get("paper"), epochs=1, n_jobs=1)
+    assert 0 <= metrics.uar(result.predictions) < 1
 
 
 @pytest.mark.parametrize(
@@ -853,7 +857,7 @@ def test_a_passport_that_is_none_is_one_line(tmp_path, terminal, text):
     for command in ("index", "doctor"):
         code, out, (line,) = terminal(command, "-d", tmp_path)
         assert (code, out) == (2, "")
-        assert "passport.toml is not TOML: " in line or "passport.toml is no text (" in line
+        assert "passport.toml is not TOML: " in line or "passport.toml is not text (" in line
         assert not OBEYED.search(line)
 
 
@@ -881,7 +885,7 @@ def test_audit_names_what_it_cannot_read(tmp_path, terminal):
         assert (code, out) == (2, "")
         assert f"{name} cannot be read as" in line
     (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"path\na.wav\n" * 999)[:-20])
-    assert "a.csv.gz is no text in UTF-8" in terminal("audit", tmp_path / "a.csv.gz")[2][0]
+    assert "a.csv.gz is not text in UTF-8" in terminal("audit", tmp_path / "a.csv.gz")[2][0]
 
 
 @pytest.mark.parametrize(
@@ -910,7 +914,7 @@ def test_audit_names_what_it_cannot_read(tmp_path, terminal):
         (  # as R writes it, with the rows' names
             "a.csv",
             '"path","split"\n"1","03a01Fa.wav","train"\n"2","03a01Wa.wav","test"\n',
-            "a.csv, line 2: expected 2 values, as in the first; mend it",
+            "a.csv, line 2: expected 2 values, as in the first; correct it",
         ),
         (
             "a.csv",
@@ -942,7 +946,7 @@ def test_a_table_of_which_nothing_is_known_is_not_called_free_of_leaks(table, te
     assert (code, lines) == (0, [])
     for kind in ("speaker", "recording", "take"):
         assert f"{kind}: not looked for among {len(table[0])} of {len(table[0])} utterances" in out
-    table[1](corpus="")
+    table[1](corpus="", speaker="")
     code, out, (line,) = terminal("audit", "a.csv")
     assert (code, out) == (2, "")
     assert f"none of the {len(table[0])} utterances is of a corpus" in line
@@ -981,14 +985,14 @@ def test_a_pickled_table_is_not_read(table, workplace):
 
 
 @pytest.fixture
-def bundle(tmp_path):
+def copied(tmp_path):
     """A copy of the bundle that comes with the package."""
-    return shutil.copytree(model.SHIPPED / "emodb-paper", tmp_path / "bundle")
+    return shutil.copytree(bundle.SHIPPED / "emodb-paper", tmp_path / "bundle")
 
 
-def rewritten(bundle, **changes):
+def rewritten(folder, **changes):
     """Change what a contract says; ``a__b`` is the field b of the table a."""
-    file = bundle / "bundle.json"
+    file = folder / "bundle.json"
     contract = json.loads(file.read_text())
     for name, value in changes.items():
         *tables, field = name.split("__")
@@ -999,16 +1003,16 @@ def rewritten(bundle, **changes):
     file.write_text(json.dumps(contract))
 
 
-def replaced(bundle, content):
+def replaced(folder, content):
     """Put another network into a bundle, and its checksum into the contract: what a stranger would do."""
-    (bundle / "model.onnx").write_bytes(content)
-    rewritten(bundle, onnx_sha256=hashlib.sha256(content).hexdigest())
+    (folder / "model.onnx").write_bytes(content)
+    rewritten(folder, onnx_sha256=hashlib.sha256(content).hexdigest())
 
 
-def refusal(terminal, bundle, tmp_path):
+def refusal(terminal, folder, tmp_path):
     """Return the one line in which `predict` refuses a bundle."""
     (tmp_path / "a.wav").write_bytes(GOOD["plain"])
-    code, out, lines = terminal("predict", tmp_path / "a.wav", "-m", bundle)
+    code, out, lines = terminal("predict", tmp_path / "a.wav", "-m", folder)
     assert (code, out, len(lines)) == (2, "", 1)
     assert not OBEYED.search(lines[0])
     assert re.search(r"(train|make) (the model |it )?again", lines[0])
@@ -1019,75 +1023,62 @@ def refusal(terminal, bundle, tmp_path):
     ("content", "message"),
     [
         (b"", "bundle.json is not JSON (Expecting value"),
-        (b'{"format": 2, ', "bundle.json is not JSON (Expecting"),
         (b"[" * 99_999, "bundle.json is not JSON (maximum recursion depth exceeded"),
-        (b'{"a":' * 99_999, "bundle.json is not JSON (maximum recursion depth exceeded"),
         (b'{"format": ' + b"9" * 9999 + b"}", "bundle.json is not JSON (Exceeds the limit"),
-        (b"\xff\xfe{}", "bundle.json is no text in UTF-8"),
-        (b"[]", "has a contract that cannot be used: 'format'"),
-        (b"3", "has a contract that cannot be used: "),
-        (b'{"format": 2}', "has a contract that cannot be used: 'emotions'"),
+        (b"\xff\xfe{}", "bundle.json is not text in UTF-8"),
+        (b"[]", "has a contract that cannot be used: Expected `object`, got `array`"),
+        (b'{"format": 3}', "has a contract that cannot be used: Object missing required field `corpora`"),
     ],
 )
-def test_a_contract_that_is_none_is_one_line(bundle, terminal, tmp_path, content, message):
-    (bundle / "bundle.json").write_bytes(content)
-    assert message in refusal(terminal, bundle, tmp_path)
+def test_a_contract_that_is_none_is_one_line(copied, terminal, tmp_path, content, message):
+    (copied / "bundle.json").write_bytes(content)
+    assert message in refusal(terminal, copied, tmp_path)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format": 3}, "its format is not 2"),
-        ({"format": [2]}, "its format is not 2"),
-        ({"corpus": 3}, "'corpus' is 3"),
-        ({"emotions": "anger"}, "cannot be used"),
-        ({"emotions": ["anger"]}, "not in the vocabulary's order, or not two"),
-        ({"emotions": [["anger"], {}]}, "cannot be used"),
-        ({"emotions": ["anger", "fear"]}, "is no network of this recipe (of 2 vectors it says (2, 7))"),
-        ({"speakers": [1, 2]}, "its speakers are not names"),
-        ({"split": {}}, "'split' is {}"),
-        ({"score__uar": "high"}, "'score' is {"),
-        ({"honest": {"uar": 1.0}}, "'honest' is {'uar': 1.0}"),
-        ({"honest__uar_ci95": [1]}, "something else among its scores"),
-        ({"honest__per_emotion": {"anger": "\x1b[2J"}}, "something else among its scores"),
-        ({"golden": {}}, "'golden' is {}"),
-        ({"golden__probabilities": ["a"] * 7}, "something else among its scores"),
-        ({"golden__probabilities": [0.1] * 6}, "fails its self-test"),
-        ({"golden__probabilities": [float("nan")] * 7}, "fails its self-test"),
-        ({"golden__wav_base64": "?"}, "cannot hear its golden input"),
-        ({"golden__wav_base64": "AAAA"}, "cannot hear its golden input (the recording is not audio"),
-        ({"familiar": None}, "is not 51 x 50 numbers"),
-        ({"familiar__threshold": 10**400}, "is not 51 x 50 numbers"),
-        ({"familiar__threshold": float("nan")}, "is not 51 x 50 numbers"),
-        ({"familiar__gaussian_base64": base64.b64encode(b"\xff" * 51 * 50 * 4).decode()}, "is not 51 x 50 numbers"),
-        ({"recipe": []}, "cannot be used"),
-        ({"recipe__name": "../\x1b[2J"}, "its name is '../\\x1b[2J'"),
-        ({"recipe__features__sr": 2**31}, "sr is 2147483648; expected a positive whole number from 1 to 96,000"),
-        ({"recipe__features__sr": 22050.5}, "sr is 22050.5"),
-        ({"recipe__features__sr": True}, "sr is True"),
-        ({"recipe__features__n_fft": 1 << 30}, "n_fft is 1073741824"),
-        ({"recipe__features__n_fft": "512"}, "n_fft is '512'"),
-        ({"recipe__features__hop_length": 1}, "make 8,467,200 numbers a second, more than 500,000"),
-        ({"recipe__features__n_mels": 512, "recipe__features__hop_length": 16}, "numbers a second, more than 500,000"),
-        ({"score__uar": 10**400}, "it has something else among its scores"),
-        ({"score__accuracy": True}, "it has something else among its scores"),
-        ({"golden__probabilities": [10**400] * 7}, "something else among its scores"),
-        ({"recipe__features__hop_length": 300}, "fails its self-test"),
-        ({"recipe__features__amin": 0}, "amin is 0"),
-        ({"recipe__features__amin": float("nan")}, "amin is nan"),
-        ({"recipe__features__level_db": 9000}, "level_db is 9000"),
-        ({"recipe__model__filters": [8, 16, 1 << 30]}, "filters is (8, 16, 1073741824)"),
-        ({"recipe__model__dense": 1 << 30}, "dense is 1073741824"),
-        ({"recipe__model__pool_padding": "os"}, "pool_padding is 'os'; expected one of 'same', 'valid'"),
-        ({"recipe__training__loss": "os>system"}, "loss is 'os>system'"),
-        ({"recipe__training__epochs": None}, "epochs is None"),
+        ({"format": 2}, "its format is 2, not 3"),
+        ({"format": [3]}, "its format is [3], not 3"),
+        ({"corpora": []}, "length >= 1 - at `$.corpora`"),
+        ({"emotions": "anger"}, "Expected `array`, got `str` - at `$.emotions`"),
+        ({"emotions": ["anger"]}, "length >= 2 - at `$.emotions`"),
+        ({"emotions": ["anger", "fear"], "golden__probabilities": [0.5, 0.5]}, "(it answers (2, 7) to two recordings)"),
+        ({"speakers": [1, 2]}, "got `int` - at `$.speakers[0]`"),
+        ({"split": {}}, "missing required field `protocol` - at `$.split`"),
+        ({"score__uar": "high"}, "got `str` - at `$.score.uar`"),
+        ({"score__accuracy": True}, "got `bool` - at `$.score.accuracy`"),
+        ({"score__uar": 10**400}, "$.score.uar"),
+        ({"speaker_independent__uar_ci95": [1]}, "length 2, got 1 - at `$.speaker_independent.uar_ci95`"),
+        ({"speaker_independent__per_emotion": {"anger": "\x1b[2J"}}, "got `str` - at `$.speaker_independent"),
+        ({"golden": {}}, "missing required field `wav_base64` - at `$.golden`"),
+        ({"golden__probabilities": [0.1] * 6}, "it has 6 probabilities for 7 emotions"),
+        ({"golden__probabilities": [float("nan")] * 7}, "$.golden.probabilities"),
+        ({"golden__wav_base64": "?"}, "cannot read its golden input"),
+        ({"golden__wav_base64": "AAAA"}, "cannot read its golden input (the recording is not audio"),
+        ({"novelty": None}, "got `null` - at `$.novelty`"),
+        ({"novelty__threshold": 10**400}, "$.novelty.threshold"),
+        ({"novelty__threshold": float("nan")}, "$.novelty.threshold"),
+        ({"novelty__numbers_base64": base64.b64encode(b"\xff" * 400).decode()}, "the numbers for 50 features"),
+        ({"novelty__n_features": 30}, "does not hold the numbers for 50 features"),
+        ({"recipe": "../\x1b[2J"}, "matching regex"),
+        ({"features__kind": "os.system"}, "features of the kind 'os.system' are unknown"),
+        ({"features__sr": 2**31}, "`int` <= 96000 - at `$.sr`"),
+        ({"features__sr": 22050.5}, "`int`, got `float` - at `$.sr`"),
+        ({"features__sr": True}, "`int`, got `bool` - at `$.sr`"),
+        ({"features__n_fft": 1 << 30}, "`int` <= 65536 - at `$.n_fft`"),
+        ({"features__hop_length": 1}, "8,467,200 numbers a second, more than any"),
+        ({"features__n_mels": 512, "features__hop_length": 16}, "numbers a second, more than any"),
+        ({"features__hop_length": 300}, "fails its self-test"),
+        ({"features__amin": float("nan")}, "$.amin"),
+        ({"features__n_mfcc": 51}, "does not hold the numbers for 51 features"),
         ({"unheard_of": 1}, "unheard_of"),
         ({"onnx_sha256": "0" * 64}, "model.onnx was altered or damaged"),
     ],
 )
-def test_a_contract_with_a_strange_field_is_one_line(bundle, terminal, tmp_path, changes, message):
-    rewritten(bundle, **changes)
-    assert message in refusal(terminal, bundle, tmp_path)
+def test_a_contract_with_a_strange_field_is_one_line(copied, terminal, tmp_path, changes, message):
+    rewritten(copied, **changes)
+    assert message in refusal(terminal, copied, tmp_path)
 
 
 def onnx_bytes(nodes, inputs, outputs, **graph):
@@ -1169,12 +1160,6 @@ def of_another_domain(network):
     return made.SerializeToString()
 
 
-def with_two_answers(network):
-    made = onnx.ModelProto.FromString(network)
-    made.graph.output.append(made.graph.output[0])
-    return made.SerializeToString()
-
-
 def branching(network):
     made = onnx.ModelProto.FromString(network)
     made.graph.node[-1].attribute.add(name="then_branch", type=onnx.AttributeProto.GRAPH).g.name = "more"
@@ -1186,179 +1171,56 @@ NETWORKS = {
     "nothing": (lambda network: b"", "No graph was found in the protobuf"),
     "cut off": (cut, "parsing"),
     "a sound": (lambda network: GOOD["plain"], "parsing"),
-    "other answers": (lambda network: identity(op="Relu"), "of 2 vectors it says (2, 50, 1)"),
+    "other answers": (lambda network: identity(op="Relu"), "it answers (2, 50, 1) to two recordings"),
     "two inputs": (lambda network: identity(n_inputs=2, op="Add"), "too many values to unpack"),
+    "an unknown operator": (lambda network: identity(op="System"), "System"),
     "4 GB of a sum": (lambda network: sum_of((1 << 15, 1), (1, 1 << 15)), "memory"),
+    "4 GB of a convolution": (lambda network: convolution(kernel_shape=[1], pads=[500_000_000] * 2), "memory"),
 }
 STRANGE = {
-    "System": lambda network: identity(op="System"),
     "Loop": lambda network: endless(),
     "weights in another file": lambda network: outside(),
     "sparse weights": lambda network: sparse(),
-    "Conv with large numbers": lambda network: convolution(kernel_shape=[1], pads=[500_000_000] * 2),
-    "Conv of any length": lambda network: convolution(),
-    "too many layers": lambda network: repeated("Relu", 65),
-    "more than one answer": with_two_answers,
+    "too many operators": lambda network: repeated("Relu", 1001),
     "functions": with_functions,
-    "Softmax of com.microsoft": of_another_domain,
-    "a graph in a layer": branching,
+    "Softmax of 'com.microsoft'": of_another_domain,
+    "Softmax": branching,
 }
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_that_is_none_is_one_line_though_its_checksum_is_right(bundle, terminal, tmp_path, name):
+def test_a_network_that_is_none_is_one_line_though_its_checksum_is_right(copied, terminal, tmp_path, name):
     make, why = NETWORKS[name]
-    replaced(bundle, make((bundle / "model.onnx").read_bytes()))
+    replaced(copied, make((copied / "model.onnx").read_bytes()))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    line = refusal(terminal, bundle, tmp_path)
-    assert "model.onnx is no network of this recipe (" in line
+    line = refusal(terminal, copied, tmp_path)
+    assert "model.onnx is not a model of this recipe (" in line
     assert why in line
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < predict.MAX_BYTES >> 10
 
 
-@pytest.mark.parametrize("op", ["MatMul", "Conv"])
-def test_large_layers_are_counted(bundle, terminal, tmp_path, monkeypatch, op):
-    made = onnx.ModelProto.FromString((bundle / "model.onnx").read_bytes())
-    made.graph.node.append(next(node for node in made.graph.node if node.op_type == op))
-    replaced(bundle, made.SerializeToString())
-    monkeypatch.setattr(onnxruntime, "InferenceSession", None)
-    assert "(it has 'too many layers'; expected" in refusal(terminal, bundle, tmp_path)
-
-
 @pytest.mark.parametrize("name", STRANGE)
-def test_a_network_of_other_layers_is_not_tried(bundle, terminal, tmp_path, monkeypatch, name):
-    replaced(bundle, STRANGE[name]((bundle / "model.onnx").read_bytes()))
+def test_a_network_of_other_layers_is_not_tried(copied, terminal, tmp_path, monkeypatch, name):
+    replaced(copied, STRANGE[name]((copied / "model.onnx").read_bytes()))
     monkeypatch.setattr(onnxruntime, "InferenceSession", None)
-    assert f"model.onnx is no network of this recipe (it has {name!r}; expected" in refusal(terminal, bundle, tmp_path)
+    assert f"model.onnx is not a model of this recipe (it has {name!r}; expected standard" in refusal(
+        terminal, copied, tmp_path
+    )
 
 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("bundle.json", "bundle.json has more than 67,108,864 characters"),
-        ("model.onnx", "model.onnx has more than 67,108,864 bytes; expected a small network"),
+        ("model.onnx", "model.onnx has more than 268,435,456 bytes; expected a small model"),
     ],
 )
-def test_of_a_file_of_a_bundle_that_is_too_large_no_more_is_read(bundle, terminal, tmp_path, name, message):
-    os.truncate(bundle / name, 8 << 30)
+def test_of_a_file_of_a_bundle_that_is_too_large_no_more_is_read(copied, terminal, tmp_path, name, message):
+    os.truncate(copied / name, 8 << 30)
     (tmp_path / "a.wav").write_bytes(GOOD["plain"])
-    code, out, (line,) = terminal("predict", tmp_path / "a.wav", "-m", bundle)
+    code, out, (line,) = terminal("predict", tmp_path / "a.wav", "-m", copied)
     assert (code, out) == (2, "")
     assert message in line
-
-
-def zipped(bundle, **members):
-    """Replace members of a bundle's ``model.keras``; None takes one away."""
-    with zipfile.ZipFile(bundle / "model.keras") as archive:
-        contents = {name: archive.read(name) for name in archive.namelist()} | members
-    with zipfile.ZipFile(bundle / "model.keras", "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, content in contents.items():
-            if content is not None:
-                archive.writestr(name, content)
-
-
-def test_what_a_keras_file_says_of_layers_is_never_run(bundle, workplace):
-    act = keras.layers.Lambda(lambda x: (__import__("os").makedirs("ran", exist_ok=True), x)[1], output_shape=(50, 1))
-    hostile = keras.Sequential([keras.layers.Input((50, 1)), act])
-    shutil.rmtree(workplace / "ran", ignore_errors=True)
-    hostile.save("hostile.keras")
-    with zipfile.ZipFile("hostile.keras") as archive:
-        config = archive.read("config.json")
-    keras.saving.load_model("hostile.keras", safe_mode=False)(np.zeros((1, 50, 1)))
-    (workplace / "ran").rmdir()  # it is hostile indeed
-    module = {"module": "os", "class_name": "mkdir", "config": {"path": "ran"}, "registered_name": None}
-    expected, _ = model.load(model.SHIPPED / "emodb-paper")
-    X = np.random.default_rng(0).normal(size=(3, 50)).astype(np.float32)
-    for said in (config, json.dumps(module).encode(), b"", None):
-        zipped(bundle, **{"config.json": said})
-        network, _ = model.load(bundle)
-        np.testing.assert_array_equal(model.probabilities(network, X), model.probabilities(expected, X))
-    shutil.copy("hostile.keras", bundle / "model.keras")
-    with pytest.raises(ValueError, match=r"model.keras holds no weights of this recipe \(.*\); train it again"):
-        model.load(bundle)
-    assert not (workplace / "ran").exists()
-
-
-def weights_with(change):
-    """Return what makes of a bundle's weights those that `change` has made worse."""
-
-    def make(content):
-        file = io.BytesIO(content)
-        with h5py.File(file, "r+") as weights:
-            change(weights)
-        return file.getvalue()
-
-    return make
-
-
-def link(weights):
-    del weights["layers/dense"]
-    weights["layers/dense"] = h5py.ExternalLink("/etc/passwd", "/")
-
-
-def soft_link(weights):
-    weights["layers/more"] = h5py.SoftLink("/layers")
-
-
-def lie_outside(weights):
-    del weights["layers/dense/vars/1"]
-    weights.create_dataset("layers/dense/vars/1", (128,), "f4", external=[("/etc/passwd", 0, 512)])
-
-
-def unfold(weights):
-    weights.create_dataset("layers/huge", (1 << 34,), "f4", chunks=True)
-
-
-def reshape(weights):
-    del weights["layers/dense/vars/1"]
-    weights["layers/dense/vars/1"] = np.zeros(7, np.float32)
-
-
-WEIGHTS = {
-    "gone": lambda content: None,
-    "nothing": lambda content: b"",
-    "cut off": cut,
-    "a bomb": lambda content: bytes(80 << 20),
-    "a link": weights_with(link),
-    "a soft link": weights_with(soft_link),
-    "elsewhere": weights_with(lie_outside),
-    "huge": weights_with(unfold),
-    "another shape": weights_with(reshape),
-}
-
-
-@pytest.mark.parametrize("name", WEIGHTS)
-def test_weights_that_are_none_or_lie_elsewhere_are_one_line(bundle, name):
-    with zipfile.ZipFile(bundle / "model.keras") as archive:
-        weights = archive.read("model.weights.h5")
-    zipped(bundle, **{"model.weights.h5": WEIGHTS[name](weights)})
-    with pytest.raises(
-        ValueError, match=r"model.keras holds no weights of this recipe \(.*\); train it again"
-    ) as refused:
-        model.load(bundle)
-    assert "\n" not in str(refused.value)
-
-
-def test_weights_that_are_packed_by_a_method_without_bounds_are_not_unpacked(bundle, monkeypatch):
-    monkeypatch.setattr(zipfile, "ZIP_DEFLATED", zipfile.ZIP_BZIP2)
-    zipped(bundle)
-    monkeypatch.undo()
-    with pytest.raises(
-        ValueError, match=r"holds no weights of this recipe \(.* is packed by another method than DEFLATE"
-    ):
-        model.load(bundle)
-
-
-def test_a_keras_file_that_is_no_archive_or_too_large_is_one_line(bundle):
-    (bundle / "model.keras").write_bytes(pickle.dumps(print))
-    with pytest.raises(ValueError, match="model.keras holds no weights of this recipe .File is not a zip file"):
-        model.load(bundle)
-    os.truncate(bundle / "model.keras", 8 << 30)
-    with pytest.raises(ValueError, match="model.keras has more than 67,108,864 bytes"):
-        model.load(bundle)
-    (bundle / "model.keras").unlink()
-    with pytest.raises(ValueError, match="model.keras is missing"):
-        model.load(bundle)
 
 
 # Archives
@@ -1467,7 +1329,7 @@ def heard(file):
         assert "; expected " in line
         assert "\n" not in line
         return None
-    assert vector.shape == (PAPER.n_mfcc,)
+    assert vector.shape == PAPER.shape
     assert vector.dtype == np.float32
     assert np.isfinite(vector).all()
     return vector

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import importlib.util
+import inspect
 import itertools
 import json
 import re
@@ -17,7 +18,8 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from nbformat import v4
 
-from serlib import corpora, figures, labels
+from serlib import corpora, figures, labels, widgets
+from serlib.figures.style import ink
 
 PROJECT = Path(__file__).resolve().parent.parent
 SPEC = importlib.util.spec_from_file_location("build", PROJECT / "notebooks" / "build.py")
@@ -229,7 +231,7 @@ def test_a_widget_is_shown_as_it_stood():
     assert image["alt"] == "A dot & more."
     assert image["src"].endswith(DOT)
     assert "<dt>colour by</dt><dd>gender</dd>" in body
-    assert "<figcaption>Compare corpora side by side, and walk over a map of their utterances. A still picture" in body
+    assert f"<figcaption>{inspect.getdoc(widgets.explore_corpora).splitlines()[0]} A still picture" in body
     assert "a &lt; b" in body
     assert "of another widget" not in body
 
@@ -274,7 +276,7 @@ def test_text_of_the_book_can_be_read(scheme):
 
 @pytest.mark.parametrize("ground", [*labels.COLOURS.values(), *figures.GENDER_COLOURS.values()])
 def test_numbers_on_the_colours_of_figures_can_be_read(ground):
-    assert contrast(to_hex(figures._ink(ground)), ground) >= AA
+    assert contrast(to_hex(ink(ground)), ground) >= AA
 
 
 def test_numbers_in_heatmaps_can_be_read():

@@ -31,6 +31,8 @@ SETTINGS = {  # every cell is drawn, so that all widgets are on the page; no new
     "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false", "checkForUpdates": False},
 }
 RUN_ALL = "Run All Cells"
+PATIENCE_S = 600  # seconds that a busy machine may take for anything
+RUNNING = r"""[...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].some(at => /[*\d]/.test(at.textContent))"""
 ALL_RAN = r"""[...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].every(
   at => /^$|\[\d+\]/.test(at.textContent))"""  # collapsed cells have no prompt
 HERE = re.compile(r"(http|ws)://(127\.0\.0\.1|localhost|somewhere\.test)[:/]|(data|blob|file):")  # .test is routed
@@ -68,27 +70,30 @@ def listened(context):
     opened.on("console", lambda said: errors.append(f"{said.text} {said.location}") if said.type == "error" else None)
     opened.on("pageerror", lambda error: errors.append(str(error)))
     opened.on("request", lambda request: HERE.match(request.url) or errors.append(f"a request to {request.url}"))
-    opened.set_default_timeout(60_000)
+    opened.set_default_timeout(1000 * PATIENCE_S)
     yield opened
     assert errors == []
 
 
 @pytest.fixture(scope="module")
 def lab(made, tmp_path_factory):
-    """JupyterLab on copies of the notebooks, in the tiny profile: a function from a notebook's name to its address."""
+    """JupyterLab in the tiny profile: a function that copies a notebook there, and returns its address."""
     folder = tmp_path_factory.mktemp("lab")
     put_at_hand(made, folder)
-    for notebook in NOTEBOOKS.glob("*.ipynb"):
-        shutil.copy(notebook, folder)
     for name, chosen in SETTINGS.items():
         file = folder / "settings" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(chosen))
     port, token = free_port(), "a-token-of-the-tests"
     address = f"http://127.0.0.1:{port}"
+
+    def opened(name):
+        shutil.copy(NOTEBOOKS / f"{name}.ipynb", folder)  # without what a test before has left in it
+        return f"{address}/doc/tree/{name}.ipynb?token={token}"
+
     command = ["jupyterlab", "--no-browser", f"--port={port}", "--ip=127.0.0.1", f"--IdentityProvider.token={token}"]
     with served([*command, "--allow-root", "."], folder, f"{address}/api?token={token}"):
-        yield lambda name: f"{address}/doc/tree/{name}.ipynb?token={token}"
+        yield opened
 
 
 @contextlib.contextmanager
@@ -112,19 +117,22 @@ def served(module, folder, address):
             yield
         finally:
             server.terminate()
-            server.wait(30)
+            server.wait(PATIENCE_S)
     assert refused.read_text() == ""
 
 
-def run_all(page, address, *, meanwhile=lambda: None, seconds=240):
+def run_all(page, address, *, meanwhile=lambda: None):
     """Open a notebook, run all its cells, do something meanwhile, and wait until the last cell has ended."""
     page.goto(address)
-    page.locator(".jp-NotebookPanel .jp-Toolbar-kernelName", has_text="Python 3").wait_for()
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.get_by_role("menuitem", name=RUN_ALL, exact=True).click()
-    page.wait_for_function("document.querySelectorAll('.jp-CodeCell .jp-InputPrompt').length > 0")
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(state="attached")  # the kernel is ready
+    for _ in range(10):  # where the notebook is not ready yet, the menu does nothing
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name=RUN_ALL, exact=True).click()
+        with contextlib.suppress(sys.modules["playwright.sync_api"].TimeoutError):
+            page.wait_for_function(RUNNING, timeout=20_000)
+            break
     meanwhile()
-    page.wait_for_function(ALL_RAN, timeout=1000 * seconds)
+    page.wait_for_function(ALL_RAN)
     assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
 
 
@@ -145,6 +153,15 @@ def choose_theme(page, theme):
     page.locator(".lm-Menu-itemLabel", has_text=re.compile("^Theme$")).click()
     page.locator(".lm-Menu-itemLabel", has_text=re.compile(f"^{theme}$")).click()
     page.wait_for_function("name => document.body.dataset.jpThemeName === name", arg=theme)
+
+
+def shot_in_the_dark(page, shown, name):
+    """Leave a screenshot of the dark theme, and return to the light one."""
+    choose_theme(page, "JupyterLab Dark")
+    page.wait_for_timeout(500)
+    shown.scroll_into_view_if_needed()
+    shot(page, name)
+    choose_theme(page, "JupyterLab Light")
 
 
 def moved(page, locator, attribute, before):
@@ -208,10 +225,7 @@ def test_corpora_are_explored_by_mouse_and_keyboard_in_both_themes(page, lab):
     before = chart.get_attribute("src")
     widget.get_by_role("button", name="emotion", exact=True).click()
     changed(chart, before)
-    choose_theme(page, "JupyterLab Dark")
-    page.wait_for_timeout(500)
-    shot(widget, "01-explorer-dark")
-    choose_theme(page, "JupyterLab Light")
+    shot_in_the_dark(page, widget, "01-explorer-dark")
 
 
 WATCH = """image => {
@@ -246,10 +260,7 @@ def test_sliders_move_the_pictures_and_what_the_mfccs_keep_is_heard(page, lab):
     inverted = widget.locator("audio").nth(1)
     inverted.wait_for()
     page.wait_for_function("sound => sound.duration > 0.1", arg=inverted.element_handle())
-    choose_theme(page, "JupyterLab Dark")
-    page.wait_for_timeout(500)
-    shot(widget, "02-laboratory-dark")
-    choose_theme(page, "JupyterLab Light")
+    shot_in_the_dark(page, widget, "02-laboratory-dark")
 
 
 @pytest.fixture(scope="module")
@@ -427,11 +438,7 @@ def test_a_recorded_sentence_is_answered(browser, lab, spoken):
             widget.locator("select").select_option(index=1)
             changed(image, before)
             widget.get_by_text("knows nothing but synthetic speech").wait_for()
-            choose_theme(page, "JupyterLab Dark")
-            page.wait_for_timeout(500)
-            recorder.scroll_into_view_if_needed()
-            shot(page, "06-answer-dark")
-            choose_theme(page, "JupyterLab Light")
+            shot_in_the_dark(page, recorder, "06-answer-dark")
 
 
 @pytest.fixture(scope="module")
@@ -504,7 +511,7 @@ def alone(page, site, *, limit=30):
     def answer(route):
         name = route.request.url.rsplit("/", 1)[1]
         kind = {"js": "text/javascript", "css": "text/css"}.get(name.rsplit(".", 1)[-1], "text/html")
-        body = (widgets.STATIC / name).read_text() if name else PAGE.replace("LIMIT", str(limit))
+        body = (widgets.base.STATIC / name).read_text() if name else PAGE.replace("LIMIT", str(limit))
         route.fulfill(body=body, content_type=kind)
 
     page.route(f"{site}/*", answer)
@@ -591,10 +598,7 @@ def test_a_training_is_stopped_while_the_next_cell_waits_for_it(page, lab):
     assert page.get_by_text(f"epochs     {n_epochs}").count()
     stop.scroll_into_view_if_needed()
     shot(page, "04-stopped")
-    choose_theme(page, "JupyterLab Dark")
-    page.wait_for_timeout(500)
-    shot(page, "04-stopped-dark")
-    choose_theme(page, "JupyterLab Light")
+    shot_in_the_dark(page, stop, "04-stopped-dark")
 
 
 def test_a_cell_of_the_matrix_is_chosen_with_the_keyboard_and_an_utterance_is_played(page, lab):
@@ -617,11 +621,7 @@ def test_a_cell_of_the_matrix_is_chosen_with_the_keyboard_and_an_utterance_is_pl
     page.wait_for_function("document.querySelector('.serlib-matrix audio')?.currentTime > 0")
     assert matrix.locator("audio").get_attribute("aria-label") == rows.first.get_attribute("data-utterance")
     shot(page, "05-played")
-    choose_theme(page, "JupyterLab Dark")
-    page.wait_for_timeout(500)
-    matrix.evaluate("matrix => matrix.closest('.jp-OutputArea-output').scrollIntoView()")
-    shot(page, "05-played-dark")
-    choose_theme(page, "JupyterLab Light")
+    shot_in_the_dark(page, matrix, "05-played-dark")
     cells.nth(2).click()
     matrix.locator("h4", has_text="anger taken for disgust").wait_for()
     assert matrix.locator("audio").count() == 0

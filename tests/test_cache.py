@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from serlib import cache, features, settings
+from serlib import cache, features, recipes, settings
 
 
 @pytest.fixture
@@ -139,11 +139,11 @@ def test_a_stored_vector_that_is_none_is_computed_again(workplace, vector):
 
 def test_stored_numbers_that_are_not_finite_are_refused(emodb, workplace):
     table = emodb[:3]
-    features.extract(table, features=settings.RECIPES["paper"].features)
+    features.extract(table, features=recipes.get("paper").features)
     with contextlib.closing(sqlite3.connect(cache.summary()["file"])) as connection, connection:
         connection.execute("update vectors set vector = ?", (np.full(50, np.nan, np.float32).tobytes(),))
-    with pytest.raises(ValueError, match="numbers that are not finite, which none of ours has; forget them with"):
-        features.extract(table, features=settings.RECIPES["paper"].features)
+    with pytest.raises(ValueError, match="numbers that are not finite, which none of ours has; clear it with"):
+        features.extract(table, features=recipes.get("paper").features)
 
 
 def open_and_spoil(file):

@@ -178,17 +178,17 @@ def test_evaluate_keeps_its_contract(run, bundle):
     assert (table["y_true"] == table["y_pred"]).mean() == pytest.approx(said["accuracy"], abs=1e-4)
 
 
-def test_the_honest_score_reaches_bundle_and_prediction(run, bundle):
+def test_the_score_on_unseen_speakers_reaches_bundle_and_prediction(run, bundle):
     wav = next((run.place / "build/tiny/datasets/EMODB/wav").glob("*.wav"))
     assert "score on unseen speakers is unknown" in run("predict", "-m", "b", wav).stderr
     refused = run("evaluate", "-p", "mine.csv", "--protocol", "random", "--into", "b", code=2)
     assert "random does not keep speakers apart" in user_error(refused)
     other = run("evaluate", "-p", "mine.csv", "--epochs", 1, "--into", "b", code=2)
-    assert "is of synthetic emodb, paper, 3 epochs; the evaluation is of synthetic emodb, paper, 1" in user_error(other)
+    assert "the bundle is of paper, 3 epochs; the evaluation has other settings, 1 epochs" in user_error(other)
     run("evaluate", "-p", "mine.csv", "--folds", 2, "--epochs", 3, "-o", "q.csv", "--into", "b")
     said = run("predict", "-m", "b", wav).stderr
     assert re.search(r"UAR \d\.\d\d on unseen speakers \(95 % .*\); chance 0\.14", said)
-    assert json.loads((run.place / "b" / "bundle.json").read_text())["honest"]["protocol"] == "speakers"
+    assert json.loads((run.place / "b" / "bundle.json").read_text())["speaker_independent"]["protocol"] == "speakers"
 
 
 def test_another_corpus_is_tested_on(run, bundle):
@@ -281,7 +281,10 @@ def test_names_with_blanks_quotes_and_foreign_letters_are_predicted(run, bundle,
         (["evaluate", "-n", "emodb", "--folds", "99"], "99 folds of"),
         (["evaluate", "-n", "emodb", "--protocol", "loso", "--test-on", "tess"], "--test-on goes with the protocol"),
         (["evaluate", "-n", "emodb", "--protocol", "loso", "--folds", "3"], "loso has 7 folds here, not 3"),
-        (["evaluate", "-n", "emodb", "--into", "emodb-paper"], "emodb-paper comes with serlib, and is told nothing"),
+        (
+            ["evaluate", "-n", "emodb", "--into", "emodb-paper"],
+            "comes with serlib, and no score is written into it",
+        ),
         (["index", "-n", "emodb", "--seed", "-1"], "Invalid value for '--seed'"),
         (["audit"], "Missing argument 'TABLE...'"),
         (["audit", "nowhere.csv"], "nowhere.csv is not a file; expected a table, JSON, or a list of paths"),

@@ -115,12 +115,12 @@ def test_the_passport_agrees_with_what_was_published(name):
     assert tuple(passport.by_emotion) == passport.emotions
     assert passport.licence
     assert passport.citation
-    assert passport.obtain
+    assert passport.how_to_get
     assert all(listeners["source"] for listeners in passport.listeners)
 
 
 def test_what_crema_ds_listeners_heard_is_what_its_table_of_votes_says():
-    heard = corpora.get("crema-d").heard()
+    heard = corpora.get("crema-d").listener_scores()
     counts = pd.DataFrame(heard["votes"]).T.fillna(0)
     assert counts.to_numpy().sum() == 68_568
     right = np.diag(counts.loc[sorted(counts.index), sorted(counts.columns)]).sum()
@@ -146,7 +146,7 @@ def test_what_emodbs_listeners_recognised_is_what_its_own_table_says():
     published = pd.Series({stem: rates[stem] for stem in passport.published().index})
     by_emotion = published.groupby(lambda stem: passport.parse(f"{stem}.wav").emotion)
     assert published.mean() == pytest.approx(passport.listeners[0]["accuracy"], abs=6e-4)
-    assert passport.heard()["recall"] == pytest.approx(by_emotion.mean().to_dict(), abs=6e-4)
+    assert passport.listener_scores()["recall"] == pytest.approx(by_emotion.mean().to_dict(), abs=6e-4)
     assert by_emotion.mean().mean() == pytest.approx(passport.listeners[0]["uar"], abs=6e-4)
 
 

@@ -1,9 +1,10 @@
-import dataclasses
+import json
 import os
 import time
 
 import joblib
 import librosa
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import silhouette_score
 
-from serlib import audio, cache, corpora, features, index, synthetic
-from serlib.settings import RECIPES, MfccFeatures
+from serlib import audio, cache, corpora, features, index, recipes, synthetic
+from serlib.features import LogMel, MfccFunctionals, MfccMean, extraction
 
-RECIPE_NAMES = list(RECIPES)
+RECIPE_NAMES = list(recipes.RECIPES)
 
 
 def librosas(signal, f):
@@ -32,7 +33,7 @@ def librosas(signal, f):
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 @pytest.mark.parametrize("emotion", ["anger", "sadness"])
 def test_mfccs_equal_librosas_on_synthetic_speech(name, emotion):
-    f = RECIPES[name].features
+    f = recipes.get(name).features
     signal = synthetic.speech(emotion, "anyone", gender="female", sr=f.sr)
     ours, theirs = features.mfcc(signal, f.sr, features=f), librosas(signal, f)
     assert ours.shape == theirs.shape
@@ -47,7 +48,7 @@ def test_mfccs_equal_librosas_on_synthetic_speech(name, emotion):
 @pytest.mark.parametrize("name", RECIPE_NAMES)
 @pytest.mark.parametrize("corpus", ["emodb", "ravdess", "crema-d", "tess"])
 def test_mfccs_equal_librosas_on_real_speech(name, corpus):
-    f, files = RECIPES[name].features, sorted(real(corpus).rglob("*.wav"))
+    f, files = recipes.get(name).features, sorted(real(corpus).rglob("*.wav"))
     for file in files[:: len(files) // 12]:
         signal = audio.load(file, f.sr)
         assert np.abs(features.mfcc(signal, f.sr, features=f) - librosas(signal, f)).max() < 1e-3, file
@@ -64,13 +65,13 @@ def test_mfccs_equal_librosas_on_real_speech(name, corpus):
     ],
 )
 def test_mfccs_equal_librosas_with_other_settings(change):
-    f = dataclasses.replace(RECIPES["paper"].features, **change)
+    f = msgspec.structs.replace(recipes.get("paper").features, **change)
     signal = synthetic.speech("happiness", "anyone", gender="male", sr=f.sr)
     assert np.abs(features.mfcc(signal, f.sr, features=f) - librosas(signal, f)).max() < 1e-3
 
 
 def test_levelled_features_hear_neither_level_nor_the_silence_around():
-    f, plain = RECIPES["paper-levelled"].features, RECIPES["paper"].features
+    f, plain = recipes.get("paper-levelled").features, recipes.get("paper").features
     signal = synthetic.speech("neutral", "anyone", gender="male", sr=f.sr)
     trimmed = audio.trim(signal, f.trim_db)
     level_db = audio.level_db(trimmed)
@@ -94,14 +95,14 @@ def test_mel_bands_equal_librosas(sr, n_fft, n_mels):
 @given(n_samples=st.integers(1, 3000), level=st.floats(0, 1, width=32), seed=st.integers(0, 99))
 def test_any_signal_however_short_gives_finite_features(n_samples, level, seed):
     signal = (level * np.random.default_rng(seed).uniform(-1, 1, n_samples)).astype(np.float32)
-    f = RECIPES["paper"].features
+    f = recipes.get("paper").features
     mean = features.mean_mfcc(signal, f.sr, features=f)
     assert mean.shape == (50,)
     assert np.isfinite(mean).all()
 
 
 def test_silence_is_the_floor_of_the_scale():
-    f = RECIPES["paper"].features
+    f = recipes.get("paper").features
     np.testing.assert_allclose(features.mel_db(np.zeros(1000, np.float32), f.sr, features=f), -100, rtol=1e-6)
 
 
@@ -116,7 +117,7 @@ def test_silence_is_the_floor_of_the_scale():
 )
 def test_signals_that_are_none_are_refused(signal, sr, message):
     with pytest.raises(ValueError, match=message):
-        features.mfcc(signal, sr, features=RECIPES["paper"].features)
+        features.mfcc(signal, sr, features=recipes.get("paper").features)
 
 
 @pytest.fixture
@@ -125,7 +126,7 @@ def table(workplace, wavs):
 
 
 def test_rows_are_vectors_in_the_tables_order(table):
-    f = RECIPES["paper"].features
+    f = recipes.get("paper").features
     X = features.extract(table, features=f)
     assert X.shape == (3, 50)
     assert X.dtype == np.float32
@@ -136,18 +137,18 @@ def test_rows_are_vectors_in_the_tables_order(table):
 
 
 def test_what_was_computed_is_not_computed_again(table, monkeypatch):
-    f = RECIPES["paper"].features
+    f = recipes.get("paper").features
     first = features.extract(table, features=f)
     with monkeypatch.context() as patch:
-        patch.setattr(features, "from_file", lambda *_, **__: pytest.fail("computed again"))
+        patch.setattr(extraction, "from_file", lambda *_, **__: pytest.fail("computed again"))
         np.testing.assert_array_equal(features.extract(table, features=f), first)
-    other = dataclasses.replace(f, n_mfcc=13)
+    other = msgspec.structs.replace(f, n_mfcc=13)
     assert features.extract(table, features=other).shape == (3, 13)
 
 
 def test_a_killed_extraction_keeps_what_it_did(table, monkeypatch):
-    f = RECIPES["paper"].features
-    monkeypatch.setattr(features, "CHUNK", 1)
+    f = recipes.get("paper").features
+    monkeypatch.setattr(extraction, "CHUNK", 1)
     compute, done = features.from_file, []
 
     def die_at_the_third(file, *, features):
@@ -156,7 +157,7 @@ def test_a_killed_extraction_keeps_what_it_did(table, monkeypatch):
             raise KeyboardInterrupt
         return compute(file, features=features)
 
-    monkeypatch.setattr(features, "from_file", die_at_the_third)
+    monkeypatch.setattr(extraction, "from_file", die_at_the_third)
     with pytest.raises(KeyboardInterrupt):
         features.extract(table, features=f, n_jobs=1)
     features.extract(table, features=f, n_jobs=1)
@@ -165,8 +166,8 @@ def test_a_killed_extraction_keeps_what_it_did(table, monkeypatch):
 
 @pytest.mark.parametrize("backend", ["sequential", "threading", "loky"])
 def test_every_backend_gives_the_same_numbers(table, backend, monkeypatch):
-    f = RECIPES["paper"].features
-    monkeypatch.setattr(features, "CHUNK", 1)
+    f = recipes.get("paper").features
+    monkeypatch.setattr(extraction, "CHUNK", 1)
     expected = np.stack([features.from_file(index.root_of(table) / path, features=f) for path in table["path"]])
     with joblib.parallel_config(backend=backend, n_jobs=2):
         np.testing.assert_array_equal(features.extract(table, features=f), expected)
@@ -178,12 +179,13 @@ def where(chunk):
 
 
 def test_many_recordings_are_given_to_processes_and_few_are_not(monkeypatch):
-    monkeypatch.setattr(features, "CHUNK", 2)
+    monkeypatch.setattr(extraction, "CHUNK", 2)
+    monkeypatch.setattr(extraction, "PROCESSES_PAY", 64)
     few = list(features.in_chunks(where, list(range(6)), n_jobs=2))
     assert {pid for pids in few for pid in pids} == {os.getpid()}
-    many = list(features.in_chunks(where, list(range(features.PROCESSES_PAY)), n_jobs=2))
+    many = list(features.in_chunks(where, list(range(extraction.PROCESSES_PAY)), n_jobs=2))
     assert os.getpid() not in {pid for pids in many for pid in pids}
-    assert sum(map(len, many)) == features.PROCESSES_PAY
+    assert sum(map(len, many)) == extraction.PROCESSES_PAY
     assert list(features.in_chunks(where, [])) == []
 
 
@@ -195,24 +197,25 @@ def grow(chunk):
 
 
 def test_processes_that_are_started_anew_are_waited_for_where_warnings_are_errors(monkeypatch):
-    monkeypatch.setattr(features, "CHUNK", features.PROCESSES_PAY // 8)
-    items = list(range(features.PROCESSES_PAY))
+    monkeypatch.setattr(extraction, "PROCESSES_PAY", 64)
+    monkeypatch.setattr(extraction, "CHUNK", 8)
+    items = list(range(extraction.PROCESSES_PAY))
     assert sorted(item for done in features.in_chunks(grow, items, n_jobs=2) for item in done) == items
 
 
 @pytest.mark.slow
 def test_a_dask_cluster_extracts_the_same_numbers_in_its_own_processes(emodb, cluster, workplace, monkeypatch):
-    f, root = RECIPES["paper"].features, index.root_of(emodb)
-    monkeypatch.setattr(features, "CHUNK", 4)
+    f, root = recipes.get("paper").features, index.root_of(emodb)
+    monkeypatch.setattr(extraction, "CHUNK", 4)
     expected = np.stack([features.from_file(root / path, features=f) for path in emodb["path"]])
-    monkeypatch.setattr(features.audio, "load", lambda *_, **__: pytest.fail("computed here"))
+    monkeypatch.setattr(audio, "load", lambda *_, **__: pytest.fail("computed here"))
     with joblib.parallel_config(backend="dask"):
         np.testing.assert_array_equal(features.extract(emodb, features=f), expected)
     assert worked(cluster) == 2
 
 
 def test_a_changed_or_missing_recording_is_refused(table):
-    f, root = RECIPES["paper"].features, index.root_of(table)
+    f, root = recipes.get("paper").features, index.root_of(table)
     features.extract(table, features=f)
     other = (root / "wav" / "08a01Wa.wav").read_bytes()
     (root / "wav" / "03a01Fa.wav").write_bytes(other)
@@ -224,7 +227,7 @@ def test_a_changed_or_missing_recording_is_refused(table):
 
 
 def test_a_moved_corpus_is_found_by_its_root(table, tmp_path):
-    f, root = RECIPES["paper"].features, index.root_of(table)
+    f, root = recipes.get("paper").features, index.root_of(table)
     first = features.extract(table, features=f)
     moved = root.rename(tmp_path / "moved")
     np.testing.assert_array_equal(features.extract(table, features=f, root=moved), first)
@@ -232,13 +235,13 @@ def test_a_moved_corpus_is_found_by_its_root(table, tmp_path):
 
 def test_every_corpus_whatever_its_rate_and_channels_gives_vectors(made, workplace):
     for name in corpora.NAMES:
-        X = features.extract(index.scan(made[name], name)[:5], features=RECIPES["paper"].features)
+        X = features.extract(index.scan(made[name], name)[:5], features=recipes.get("paper").features)
         assert X.shape == (5, 50)
         assert np.isfinite(X).all()
 
 
 def test_the_spectrogram_is_librosas():
-    sizes = MfccFeatures(n_fft=1024, win_length=800)
+    sizes = MfccMean(n_fft=1024, win_length=800)
     signal = np.random.default_rng(0).normal(0, 0.1, 8000).astype(np.float32)
     power = np.abs(librosa.stft(signal, n_fft=1024, win_length=800, hop_length=256, pad_mode="constant")) ** 2
     np.testing.assert_allclose(
@@ -252,7 +255,10 @@ def tones_table(root):
     for hz, peak in rows:
         audio.write(root / f"{hz}.wav", (peak * np.sin(2 * np.pi * hz * np.arange(16000) / 16000)).astype("f4"), 16000)
     paths = [f"{hz}.wav" for hz, _ in rows]
-    return pd.DataFrame({"path": paths, "content": [cache.content_hash(root / path) for path in paths]}), rows
+    table = pd.DataFrame({"path": paths, "content": [cache.content_hash(root / path) for path in paths]})
+    table = table.assign(utterance=[f"tones/{path}" for path in paths], corpus="tones", speaker="tones/1")
+    table = table.assign(emotion="neutral", part="train", duration_s=1.0, sample_rate_hz=16000, channels=1)
+    return table.assign(**dict.fromkeys(("gender", "sentence", "take", "intensity", "flags"), "")), rows
 
 
 def test_level_and_pitch_of_tones_are_known_and_measured_once(tmp_path, monkeypatch):
@@ -277,7 +283,7 @@ def test_a_map_keeps_groups_apart_and_is_the_same_each_time(method):
 
 
 def test_a_sound_made_of_mfccs_has_those_mfccs():
-    sizes = MfccFeatures(n_fft=1024, win_length=1024, n_mels=64, n_mfcc=30)
+    sizes = MfccMean(n_fft=1024, win_length=1024, n_mels=64, n_mfcc=30)
     times = np.arange(22050) / 22050
     signal = sum(np.sin(2 * np.pi * 150 * k * times) / k for k in range(1, 12)).astype(np.float32) * 0.1
     mfcc = features.mfcc(signal, 22050, features=sizes)
@@ -286,3 +292,131 @@ def test_a_sound_made_of_mfccs_has_those_mfccs():
     again = features.mfcc(sound, 22050, features=sizes)
     assert np.corrcoef(mfcc.mean(axis=1)[1:], again.mean(axis=1)[1:])[0, 1] > 0.9
     assert abs(len(sound) - len(signal)) <= sizes.hop_length
+
+
+def test_functionals_are_those_of_numpy_over_librosas_contours():
+    f = MfccFunctionals()
+    signal = synthetic.speech("anger", "anyone", gender="female", sr=f.sr)
+    mfcc = librosas(signal, f)
+    frames = librosa.util.frame(np.pad(signal, f.n_fft // 2), frame_length=f.n_fft, hop_length=f.hop_length)
+    window = librosa.util.pad_center(librosa.filters.get_window("hann", f.win_length), size=f.n_fft)[:, None]
+    power = (np.abs(np.fft.rfft(frames * window, axis=0)) ** 2).sum(axis=0)
+    level = librosa.power_to_db(power)[None]
+    contours = np.concatenate([mfcc, librosa.feature.delta(mfcc, mode="nearest"), level])
+    statistics = [contours.mean(axis=1), contours.std(axis=1)]
+    statistics += [np.quantile(contours, q, axis=1) for q in (0.05, 0.25, 0.5, 0.75, 0.95)]
+    vector = features.apply(f, signal)
+    assert vector.shape == f.shape == (7 * 41,)
+    np.testing.assert_allclose(vector, np.concatenate(statistics), atol=2e-3)
+
+
+@pytest.mark.parametrize("duration_s", [0.4, 3.0, 5.0])
+def test_log_mel_is_librosas_cut_to_its_middle_or_padded_at_its_end(duration_s):
+    f = LogMel()
+    signal = np.random.default_rng(0).normal(0, 0.1, int(duration_s * f.sr)).astype(np.float32)
+    signal *= np.hanning(len(signal)).astype(np.float32)
+    mel = librosa.feature.melspectrogram(
+        y=signal, sr=f.sr, n_fft=f.n_fft, win_length=f.win_length, hop_length=f.hop_length, n_mels=f.n_mels,
+        pad_mode="constant",
+    )  # fmt: skip
+    expected = librosa.power_to_db(mel, ref=np.max).T
+    array = features.apply(f, signal)
+    assert array.shape == (300, 64)
+    start = max(0, (len(expected) - 300) // 2)
+    np.testing.assert_allclose(array[: len(expected)], expected[start : start + 300], atol=1e-3)
+    assert (array[len(expected) :] == -f.top_db).all()
+
+
+@pytest.mark.parametrize("name", features.KINDS)
+def test_each_kind_gives_finite_numbers_of_its_shape_and_survives_json(name, table):
+    f = features.get(name)
+    for n_samples in (1, 400, 30 * f.sr):
+        noise = np.random.default_rng(0).normal(0, 0.1, n_samples).astype(np.float32)
+        assert features.apply(f, noise).shape == f.shape
+    assert features.apply(f, np.zeros(1000, np.float32)).dtype == np.float32
+    assert features.from_dict(json.loads(json.dumps(features.to_dict(f)))) == f
+    assert features.extract(table, features=f).shape == (3, *f.shape)
+    assert f.about
+    assert f.cost
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"kind": "mfcc-median"}, "features of the kind 'mfcc-median' are unknown; expected one of mfcc-mean"),
+        ({}, "features of the kind None are unknown"),
+        ("mfcc-mean", "features of the kind 'mfcc-mean' are unknown"),
+        ({"kind": "mfcc-mean", "hop": 3}, "features mfcc-mean have no setting 'hop'; expected kind, sr"),
+        ({"kind": "mfcc-mean", "sr": 0}, r"features mfcc-mean: expected `int` >= 1 - at `\$.sr`"),
+        ({"kind": "log-mel", "n_frames": "many"}, r"features log-mel: expected `int`, got `str`"),
+        ({"kind": "mfcc-mean", "n_mfcc": 200}, "n_mfcc 200 exceeds n_mels 128"),
+    ],
+)
+def test_features_that_nobody_wrote_are_refused(fields, message):
+    with pytest.raises(ValueError, match=message):
+        features.from_dict(fields)
+
+
+def test_a_setting_out_of_range_is_refused_when_it_is_made():
+    with pytest.raises(ValueError, match="hop_length is 0: expected `int` >= 1"):
+        MfccMean(hop_length=0)
+    with pytest.raises(ValueError, match=r"level_db is 3.0: expected `float` <= 0"):
+        MfccMean(level_db=3.0)
+    with pytest.raises(ValueError, match="win_length 600 exceeds n_fft 512"):
+        MfccMean(win_length=600)
+
+
+def test_features_of_two_corpora_are_those_of_each(made, workplace):
+    f, names = features.get("mfcc-mean"), ("emovo", "tess")
+    tables = [index.scan(made[name], name)[:5] for name in names]
+    expected = np.concatenate([features.extract(table, features=f) for table in tables])
+    roots = {name: made[name] for name in names}
+    for together in (index.join(tables), pd.concat(tables, ignore_index=True)):
+        np.testing.assert_array_equal(features.extract(together, features=f, root=roots), expected)
+    with pytest.raises(ValueError, match="the table holds emovo, tess, and one folder is given"):
+        features.extract(index.join(tables), features=f, root=made["tess"])
+
+
+class Loudness(features.Features, tag="loudness", frozen=True):
+    sr: int = 8000
+    scale: float = 1.0
+    shape = (2,)
+
+    def transform(self, signal):
+        return self.scale * np.array([np.abs(signal).max(), len(signal)], np.float32)
+
+
+def test_a_kind_of_ones_own_is_extracted_and_cached_by_its_settings_and_its_code(table, monkeypatch):
+    first = features.extract(table, features=Loudness())
+    assert first.shape == (3, 2)
+    np.testing.assert_array_equal(features.extract(table, features=Loudness(scale=2.0)), 2 * first)
+
+    class Changed(Loudness, tag="loudness", frozen=True):
+        def transform(self, signal):
+            return 3 * super().transform(signal)
+
+    np.testing.assert_array_equal(features.extract(table, features=Changed()), 3 * first)
+    monkeypatch.setattr(Loudness, "transform", lambda *_: pytest.fail("computed again"))
+    np.testing.assert_array_equal(features.extract(table, features=Loudness()), first)
+
+
+def test_features_of_another_shape_or_not_finite_are_refused(table):
+    class Wrong(Loudness, tag="wrong", frozen=True):
+        shape = (3,)
+
+    with pytest.raises(ValueError, match=r"features wrong returned shape \(2,\); expected \(3,\)"):
+        features.extract(table, features=Wrong())
+    with pytest.raises(ValueError, match="features loudness returned numbers that are not finite"):
+        features.extract(table, features=Loudness(scale=float("inf")))
+
+
+def test_speakers_are_standardised_each_by_their_own():
+    rng = np.random.default_rng(0)
+    speakers = np.array(["a", "b"] * 20)
+    for shape in ((40, 3), (40, 7, 3)):
+        X = rng.normal(5, 2, shape).astype(np.float32)
+        standard = features.standardise(X, speakers)
+        for speaker in "ab":
+            own = standard[speakers == speaker].reshape(-1, 3)
+            np.testing.assert_allclose(own.mean(axis=0), 0, atol=1e-5)
+            np.testing.assert_allclose(own.std(axis=0), 1, atol=1e-5)

@@ -9,11 +9,24 @@ from conftest import put_at_hand
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
-from serlib import audio, corpora, evaluate, features, figures, index, labels, model, settings, split
-from serlib.settings import RECIPES
+from serlib import (
+    audio,
+    corpora,
+    evaluate,
+    features,
+    figures,
+    index,
+    labels,
+    metrics,
+    readme_figures,
+    recipes,
+    results,
+    settings,
+    split,
+)
 
 matplotlib.use("Agg")
-F = RECIPES["paper"].features
+F = recipes.get("paper").features
 
 
 @pytest.fixture
@@ -23,7 +36,7 @@ def predictions(emodb):
     scored = emodb[["utterance", "corpus", "speaker"]].assign(
         recipe="paper", protocol="loso", seed=42, fold=0, y_true=emodb["emotion"]
     )
-    return evaluate.table_of(scored, rng.dirichlet(np.ones(len(emotions)), len(emodb)), emotions)
+    return metrics.table_of(scored, rng.dirichlet(np.ones(len(emotions)), len(emodb)), emotions)
 
 
 def texts(ax):
@@ -86,9 +99,9 @@ def test_the_parts_add_up(emodb):
     assert [bar.get_height() for bar in test] == list(parts["test"][:-1])
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", recipes.RECIPES)
 def test_the_architecture_is_the_networks_own(name):
-    network = model.build(RECIPES[name], 7)
+    network = recipes.get(name).model.build(F.shape, 7)
     ax = figures.draw_architecture(network)
     drawn = texts(ax)
     for layer in network.layers:
@@ -104,26 +117,57 @@ def test_learning_curves_show_every_fold():
     left, right = figures.draw_history(history)
     assert (len(left.lines), len(right.lines)) == (4, 4)
     assert (left.get_ylabel(), right.get_ylabel()) == ("loss", "accuracy")
+    with pytest.raises(ValueError, match="this classifier does not learn in epochs; expected a row per epoch"):
+        figures.draw_history(history[:0])
 
 
 def test_the_confusion_matrix_shows_counts_score_protocol_and_chance(predictions):
     ax = figures.draw_confusion(predictions)
-    counts = evaluate.confusion(predictions)
+    counts = metrics.confusion(predictions)
     assert texts(ax) == [str(n) for n in counts.to_numpy().ravel()]
     assert [tick.get_text() for tick in ax.get_yticklabels()] == list(counts.index)
-    assert ax.get_title() == f"EMODB, loso: UAR {evaluate.uar(predictions):.2f} (chance 0.14)"
+    assert ax.get_title() == f"EMODB, loso: UAR {metrics.uar(predictions):.2f} (chance 0.14)"
     made = predictions.copy()
     made.attrs["synthetic"] = True
     assert figures.draw_confusion(made).get_title().startswith("synthetic EMODB, loso")
 
 
+def test_results_of_several_corpora_are_drawn_under_the_names_of_all(predictions):
+    both = predictions.assign(corpus=np.where(predictions["fold"].index % 2, "emodb", "ravdess"))
+    assert figures.draw_confusion(both).get_title().startswith("EMODB + RAVDESS, loso")
+    own = metrics.summary(predictions.assign(corpus="mine"))
+    ax = figures.draw_scores([metrics.summary(both), own], listeners={"emodb": 0.9})
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["EMODB + RAVDESS", "mine"]
+    pairs = [("emodb+ravdess", "mine", 0.3, 0.2), ("mine", "emodb+ravdess", 0.6, 0.2)]
+    ax = figures.draw_across(pd.DataFrame(pairs, columns=["trained_on", "corpus", "uar", "chance"]))
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["EMODB + RAVDESS", "mine"]
+
+
+def test_speakers_of_two_corpora_who_are_called_alike_are_two(emodb):
+    other = emodb.assign(
+        **{name: emodb[name].str.replace("emodb", "tess") for name in ("utterance", "corpus", "speaker")}
+    )
+    other["content"] += "'"
+    other.attrs = {"corpus": "tess", "synthetic": True}
+    ax = figures.draw_split(split.speakers(index.join([emodb, other])))
+    names = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert len(set(names)) == len(names) == 2 * emodb["speaker"].nunique()
+
+
+@pytest.mark.parametrize("protocol", [*split.PROTOCOLS, split.GIVEN])
+def test_every_protocol_has_a_colour_also_with_speakers_standardised(predictions, protocol):
+    for name in (protocol, f"{protocol}-normalised"):
+        (bar,) = figures.draw_score(metrics.summary(predictions) | {"protocol": name, "uar_ci95": None}).containers
+        assert to_hex(bar[0].get_facecolor()) == figures.PROTOCOL_COLOURS[name].lower()
+
+
 def test_recalls_show_chance_and_uar(predictions):
     ax = figures.draw_recalls(predictions)
-    assert [line.get_ydata()[0] for line in ax.lines] == pytest.approx([evaluate.uar(predictions), 1 / 7], abs=1e-4)
+    assert [line.get_ydata()[0] for line in ax.lines] == pytest.approx([metrics.uar(predictions), 1 / 7], abs=1e-4)
 
 
 def test_scores_are_compared_with_chance_and_interval(predictions):
-    summary = evaluate.summary(predictions)
+    summary = metrics.summary(predictions)
     ax = figures.draw_scores([summary, {**summary, "protocol": "random", "uar_ci95": None}])
     assert f"{summary['uar']:.2f}" in texts(ax)
     assert "chance" in [text.get_text() for text in ax.get_legend().get_texts()]
@@ -131,8 +175,8 @@ def test_scores_are_compared_with_chance_and_interval(predictions):
 
 
 def test_one_score_is_drawn_with_interval_chance_and_listeners(predictions):
-    summary = evaluate.summary(predictions) | {"uar": 0.5, "chance": 0.25, "uar_ci95": [0.4, 0.7]}
-    ax = figures.draw_score(summary, heard=0.9)
+    summary = metrics.summary(predictions) | {"uar": 0.5, "chance": 0.25, "uar_ci95": [0.4, 0.7]}
+    ax = figures.draw_score(summary, listeners=0.9)
     assert {"UAR 0.50", "chance 0.25", "listeners 0.90"} <= set(texts(ax))
     bar, interval = ax.containers
     assert bar[0].get_width() == 0.5
@@ -239,23 +283,24 @@ def test_a_figure_replaces_its_own_sidecar_and_nobody_elses(tmp_path):
         assert (tmp_path / "b.json").read_text() == somebodys
 
 
-@pytest.mark.slow
 def test_listeners_are_drawn_beside_the_model(predictions):
     votes = {"anger": {"anger": 3, "fear": 1}, "fear": {"fear": 2}}
     ax = figures.draw_listeners(votes, title="EMODB")
     assert [text.get_text() for text in ax.texts] == ["3", "1", "0", "2"]
     assert ax.get_title() == "EMODB: UAR 0.88 (chance 0.50)"
     (marks,) = [
-        line for line in figures.draw_recalls(predictions, heard={"anger": 0.9}).lines if line.get_marker() == "D"
+        line for line in figures.draw_recalls(predictions, listeners={"anger": 0.9}).lines if line.get_marker() == "D"
     ]
     assert list(marks.get_ydata()) == [0.9]
-    ax = figures.draw_scores([evaluate.summary(predictions)], heard={"emodb": 0.93, "crema-d": 0.4})
+    ax = figures.draw_scores([metrics.summary(predictions)], listeners={"emodb": 0.93, "crema-d": 0.4})
     (marks,) = [line for line in ax.lines if line.get_marker() == "D"]
     assert list(marks.get_ydata()) == [0.93]
 
 
 def test_a_ladder_has_a_bar_for_each_way_of_testing():
-    scores = pd.DataFrame({"score": [0.9, 0.5], "is_honest": [False, True]}, index=["random", "unseen speakers"])
+    scores = pd.DataFrame(
+        {"score": [0.9, 0.5], "is_speaker_independent": [False, True]}, index=["random", "unseen speakers"]
+    )
     ax = figures.draw_ladder(scores, chance=0.2)
     assert [round(bar.get_width(), 2) for bar in ax.patches] == [0.9, 0.5]
     assert ax.patches[0].get_facecolor() != ax.patches[1].get_facecolor()
@@ -291,19 +336,20 @@ def test_levels_are_boxes_by_corpus():
     ]
 
 
+@pytest.mark.slow
 def test_every_figure_of_the_readme_is_drawn_and_of_listeners_where_their_votes_are_known(made, workplace, monkeypatch):
     put_at_hand(made, workplace)
-    monkeypatch.setattr(evaluate, "SYNTHETIC_EPOCHS", 2)
-    drawn = {file.name for file in figures.readme(workplace / "figures")}
+    monkeypatch.setattr(evaluate, "SYNTHETIC_SHARE", 250)  # 2 epochs
+    drawn = {file.name for file in readme_figures.draw_all(workplace / "figures")}
     names = ("corpora", "mfcc", "split", "architecture", "learning-curves", "confusion", "unseen-speakers")
     assert drawn == {f"{name}.png" for name in names}
     assert all((workplace / "figures" / name).with_suffix(".json").is_file() for name in drawn)
-    evaluate.obtain("crema-d", protocol="speakers", recipe=RECIPES["paper"])
-    (score,) = evaluate.stored(settings.current().results).query("corpus == 'crema-d'").to_dict("records")
+    evaluate.load_or_run("crema-d", protocol="speakers", recipe=recipes.get("paper"))
+    (score,) = results.stored(settings.current().results).query("corpus == 'crema-d'").to_dict("records")
     sidecar = Path(score.pop("file").replace(".csv.gz", ".json"))
     sidecar.write_text(json.dumps(score | {"synthetic": False}))  # as if it were the real corpus's
-    again = {file.name for file in figures.readme(workplace / "figures")}
-    assert again == drawn | {"listeners-crema-d.png"}
+    stored = results.stored(settings.current().results)
+    assert [name for name, *_ in readme_figures._listeners(stored)] == ["listeners-crema-d"]
 
 
 @pytest.mark.parametrize("emotion", labels.EMOTIONS)
@@ -359,8 +405,8 @@ def test_speakers_are_compared_by_their_medians(emodb):
 
 def test_the_steps_show_other_settings_without_a_new_figure(emodb):
     signal = audio.load(index.root_of(emodb) / emodb["path"][0], F.sr)
-    steps = figures.Steps()
-    for sizes in (F, settings.MfccFeatures(n_fft=2048, win_length=2048, hop_length=512, n_mels=32, n_mfcc=13)):
+    steps = figures.MfccFigure()
+    for sizes in (F, features.MfccMean(n_fft=2048, win_length=2048, hop_length=512, n_mels=32, n_mfcc=13)):
         made = [
             make(signal, F.sr, features=sizes) for make in (features.spectrogram_db, features.mel_db, features.mfcc)
         ]

@@ -117,6 +117,21 @@ def test_strange_and_unreadable_files_are_reported_and_the_rest_is_read(wavs):
     assert "1 of 1 utterances differ from what was published: '1014_WSI_NEU_XX'. See what 'python -m" in altered
 
 
+def test_files_without_their_speaker_are_told_so(wavs):
+    root = wavs("angry/a01.wav", "angry/a02.wav", "sad/sa01.wav", sr=44100)
+    message = "holds no utterance of savee; savee: 3 sound files without the speaker, neither in the name nor as the"
+    with pytest.raises(ValueError, match=f"{message} folder, .*expected files named like DC/a01.wav or DC_a01.wav"):
+        index.scan(root, "savee")
+    for example in corpora.get("savee").example.split(" or "):
+        assert corpora.get("savee").parse(example).stem == "DC_a01"
+    wavs("DC/a01.wav", "KL_sa01.wav", "notes.wav", sr=44100)
+    table = index.scan(root, "savee")
+    assert list(table["utterance"]) == ["savee/DC_a01", "savee/KL_sa01"]
+    speakerless, strange, *_ = table.attrs["problems"]
+    assert "3 sound files without the speaker" in speakerless
+    assert "1 sound file not named as this corpus's, not read: 'notes.wav'" in strange
+
+
 def test_many_files_with_one_fault_are_told_in_one_line(wavs):
     root = wavs("AudioWAV/1014_WSI_NEU_XX.wav")
     for stem in ("1001_DFA_ANG_XX", "1001_DFA_DIS_XX", "1001_DFA_FEA_XX"):
@@ -231,7 +246,7 @@ def test_tables_that_are_none_are_refused(wavs, tmp_path):
         with pytest.raises(ValueError, match=message):
             index.read(csv)
     csv.write_bytes(b"\xff\xfe\0")
-    with pytest.raises(ValueError, match="is no text in UTF-8"):
+    with pytest.raises(ValueError, match="is not text in UTF-8"):
         index.read(csv)
     with pytest.raises(FileNotFoundError, match=r"gone.csv does not exist; .*serlib index"):
         index.read(tmp_path / "gone.csv")
@@ -297,6 +312,12 @@ def test_a_corpus_that_changed_is_indexed_again(workplace, wavs, monkeypatch):
 def test_full_never_falls_back_to_synthetic_speech(workplace, monkeypatch):
     monkeypatch.setenv("SERLIB_PROFILE", "full")
     monkeypatch.setenv("SERLIB_DATA", str(workplace / "corpora"))
+    message = (
+        "corpora, where corpora are looked for, is not a folder; expected the one that holds EMODB. Point SERLIB_DATA"
+    )
+    with pytest.raises(FileNotFoundError, match=message):
+        index.load("emodb")
+    (workplace / "corpora").mkdir()
     with pytest.raises(
         FileNotFoundError, match=r"emodb: no folder 'EMODB' in .*corpora. Get it with 'python -m serlib download emodb'"
     ):
@@ -329,3 +350,165 @@ def test_another_seed_redraws_the_parts_and_nothing_else(emodb):
     pd.testing.assert_frame_equal(index.redraw(drawn, seed=42), emodb)
     flagged = emodb.assign(part=emodb["part"].where(emodb["speaker"] != emodb["speaker"][0], ""))
     assert (index.redraw(flagged, seed=7)["part"] == "").equals(flagged["part"] == "")
+
+
+# One door for tables, however many corpora they hold
+
+
+@pytest.fixture
+def two(wavs, tmp_path):
+    """Index tables of a few utterances of two corpora."""
+    emodb = wavs("03a01Fa.wav", "03a01Nc.wav", "08a01Wa.wav", root=tmp_path / "EMODB")
+    savee = wavs("DC/a01.wav", "KL/n02.wav", root=tmp_path / "SAVEE", sr=44100)
+    return index.scan(emodb, "emodb"), index.scan(savee, "savee")
+
+
+def test_a_table_that_is_one_passes_as_it_is(two):
+    table = index.join(two)
+    pd.testing.assert_frame_equal(index.check(table), table)
+    some = table[table["emotion"] != "anger"]  # with row numbers missing, as a user's choice has them
+    pd.testing.assert_frame_equal(index.check(some), some)
+    assert index.check(some).attrs == table.attrs
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda table: table.to_dict("records"), "the table is a list; expected an index table"),
+        (
+            lambda table: table.drop(columns=["path"]),
+            "the table has no column 'path'; expected utterance, corpus, path",
+        ),
+        (lambda table: table.assign(utterance="emodb/a"), "the table holds 'emodb/a', 'emodb/a' twice"),
+        (lambda table: table.assign(speaker=""), "the table does not say who speaks in 'emodb/03a01Fa', .*; index the"),
+        (lambda table: table.assign(speaker=None), "the table does not say who speaks in 'emodb/03a01Fa', "),
+        (lambda table: table.assign(emotion="joy"), r"the table has unknown values in 'emotion': \['joy'\]; expected"),
+        (lambda table: table.assign(part="dev"), r"the table has unknown values in 'part': \['dev'\]; expected"),
+        (lambda table: table.assign(duration_s=-1.0), "the table has durations, rates or numbers of channels that no"),
+        (
+            lambda table: table.assign(duration_s=np.inf),
+            "the table has durations, rates or numbers of channels that no",
+        ),
+        (lambda table: table.assign(sample_rate_hz=0), "the table has durations, rates or numbers of channels that no"),
+        (lambda table: table.assign(channels=0), "the table has durations, rates or numbers of channels that no"),
+        (
+            lambda table: table.assign(corpus="../x"),
+            "the table holds the corpus '../x'; expected corpora called by their",
+        ),
+        (
+            lambda table: table.assign(path="../a.wav"),
+            "the table has paths that lead out of the corpus's folder: '../a",
+        ),
+        (lambda table: table.assign(path="C:a.wav"), "the table has paths that lead out of the corpus's folder: 'C:a"),
+    ],
+)
+def test_what_is_no_index_table_is_refused_with_its_fault(two, change, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        index.check(change(two[0]))
+
+
+def test_doubled_rows_are_refused_by_name(two):
+    doubled = pd.concat([two[0], two[0].iloc[:1]])
+    with pytest.raises(
+        ValueError, match=r"'emodb/03a01Fa' twice \(1 rows too many\); expected each utterance once. Use"
+    ):
+        index.check(doubled)
+
+
+def test_rows_that_share_a_number_get_one_each(two):
+    table = pd.concat(two)
+    assert table.index.has_duplicates
+    assert list(index.check(table).index) == [0, 1, 2, 3, 4]
+
+
+def test_joined_tables_keep_parts_and_what_is_known_of_each(two):
+    emodb, savee = two
+    savee = savee.assign(part="test")
+    emodb.attrs["seed"] = 7
+    emodb.attrs["dropped"] = [{"utterance": "emodb/x", "path": "x.wav", "flags": "cut"}]
+    joined = index.join([savee, emodb])
+    assert list(joined["utterance"]) == sorted([*emodb["utterance"], *savee["utterance"]])
+    parts = joined.set_index("utterance")["part"]
+    assert (parts[emodb["utterance"]].to_numpy() == emodb["part"].to_numpy()).all()
+    assert set(parts[savee["utterance"]]) == {"test"}
+    assert index.names(joined) == ["emodb", "savee"]
+    assert (joined.attrs["corpus"], joined.attrs["synthetic"]) == ("emodb+savee", False)
+    assert joined.attrs["sources"] == {"emodb": emodb.attrs, "savee": savee.attrs}
+    assert joined.attrs["problems"] == [*savee.attrs["problems"], *emodb.attrs["problems"]]
+    assert joined.attrs["dropped"] == emodb.attrs["dropped"]
+    assert joined.attrs["protocol"] == "random"
+    assert "seed" not in joined.attrs  # of which each has another
+    assert index.root_of(joined, "savee") == index.root_of(savee)
+    assert index.label_versions(joined) == {"emodb": "file-names", "savee": "file-names"}
+    pd.testing.assert_frame_equal(index.join([emodb]), emodb)
+
+
+def test_joined_tables_of_which_one_is_synthetic_are_synthetic(two):
+    two[1].attrs["synthetic"] = True
+    assert index.is_synthetic(index.join(two))
+
+
+def test_what_cannot_be_joined_is_refused(two):
+    with pytest.raises(ValueError, match="the table holds 'emodb/03a01Fa', .* twice"):
+        index.join([two[0], two[0]])
+    with pytest.raises(ValueError, match="table 2 of 2 has no column 'speaker'"):
+        index.join([two[0], two[1].drop(columns="speaker")])
+    with pytest.raises(ValueError, match="no index table is given; expected one or more"):
+        index.join([])
+
+
+def test_two_corpora_in_one_table_need_a_name_where_one_is_meant(two):
+    joined = index.join(two)
+    with pytest.raises(ValueError, match="the table holds emodb, savee; expected one corpus. Say which"):
+        index.root_of(joined)
+    with pytest.raises(
+        ValueError, match="the table holds emodb, savee, and one folder is given; expected {corpus: fol"
+    ):
+        index.root_of(joined, "emodb", root="/somewhere")
+    assert index.root_of(joined, "savee", root={"savee": "/somewhere"}).as_posix() == "/somewhere"
+
+
+def test_a_task_is_the_same_by_whatever_route_its_table_came(two, tmp_path):
+    joined = index.join(two)
+    expected = index.fingerprint(joined)
+    assert index.fingerprint(index.join(two[::-1])) == expected
+    assert index.fingerprint(pd.concat(two)) == expected
+    assert index.fingerprint(pd.concat(two, ignore_index=True)) == expected
+    index.write(joined, tmp_path / "both.csv")
+    back = index.read(tmp_path / "both.csv")
+    pd.testing.assert_frame_equal(back, joined, check_dtype=False)
+    assert (index.fingerprint(back), back.attrs["sources"]) == (expected, joined.attrs["sources"])
+    back.to_csv(tmp_path / "plain.csv", index=False)
+    assert index.fingerprint(index.read(tmp_path / "plain.csv")) == expected
+
+
+def test_tables_put_together_by_pandas_are_told_apart_again(two):
+    joined = pd.concat(two)
+    assert index.names(joined) == ["emodb", "savee"]
+    assert index.sources(joined) == {"emodb": {}, "savee": {}}  # pandas keeps nothing of attrs that differ
+    assert not index.is_synthetic(pd.concat([two[0].iloc[:1], two[0].iloc[1:]]))
+
+
+def test_an_emotion_or_a_content_makes_another_task_and_the_order_of_rows_does_not(two):
+    table = two[0]
+    expected = index.fingerprint(table)
+    assert index.fingerprint(table.iloc[::-1]) == expected
+    assert index.fingerprint(table.assign(path="elsewhere.wav", duration_s=2.0)) == expected
+    assert index.fingerprint(index.redraw(table, seed=7)) == expected  # parts belong to the protocol
+    for column, value in (("emotion", "fear"), ("content", "0" * 64), ("utterance", "emodb/x"), ("part", "")):
+        changed = table.copy()
+        changed.loc[0, column] = value
+        assert index.fingerprint(changed) != expected, column
+
+
+def test_of_a_table_that_was_edited_only_the_place_of_its_recordings_is_believed(two, tmp_path):
+    index.write(two[0], tmp_path / "a.csv")
+    text = (tmp_path / "a.csv").read_text()
+    (tmp_path / "a.csv").write_text(text.replace(",train,", ",test,", 1))
+    back = index.read(tmp_path / "a.csv")
+    assert {name: back.attrs.get(name) for name in ("corpus", "folder", "synthetic", "labels", "seed", "protocol")} == {
+        **{name: two[0].attrs[name] for name in ("corpus", "folder", "synthetic", "labels")},
+        **{"seed": None, "protocol": None},
+    }
+    (problem,) = back.attrs["problems"]
+    assert problem.endswith("a.csv was edited after it was indexed: its parts are taken as they stand")

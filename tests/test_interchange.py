@@ -245,7 +245,7 @@ def test_a_database_that_says_what_none_says_is_one_line(database, old, new):
         interchange.from_audformat(database[0], emotions=WORDS)
 
 
-def test_tables_that_would_unfold_are_refused_before_they_do(database):
+def test_tables_that_are_large_when_unpacked_are_refused_before(database):
     folder = database[0]
     rows = pd.DataFrame({"file": ["wav/03a01Fa.wav"] * 3_000_000, "emotion": "Wut"})
     rows.to_parquet(folder / "db.emotion.parquet")
@@ -338,7 +338,7 @@ def test_files_without_a_speaker_are_refused(database):
     folder, db = database
     db["files"]["speaker"].set([None, 3, 8, 8])
     db.save(str(folder))
-    with pytest.raises(ValueError, match="1 files have no speaker, such as 'wav/03a01Fa.wav'; without, no split is ho"):
+    with pytest.raises(ValueError, match="1 files have no speaker, such as 'wav/03a01Fa.wav'; without, no split ke"):
         interchange.from_audformat(folder, emotions=WORDS)
     db.drop_tables("files")
     db.save(str(folder))

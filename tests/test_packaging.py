@@ -10,11 +10,12 @@ import zipfile
 from pathlib import Path
 
 import flit_core.wheel
+import msgspec
 import pytest
 import yaml
 from packaging.utils import canonicalize_name
 
-from serlib import corpora, model, settings
+from serlib import bundle, corpora, recipes
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -79,7 +80,7 @@ def test_the_tests_have_every_extra():
 def test_every_dependency_is_imported_or_run():
     """What nothing uses is no dependency."""
     run = {"jupyterlab", "tf2onnx"}  # opened by `make lab`; called by Keras's export
-    called = {"scikit-learn": "sklearn", "protobuf": "google.protobuf"}
+    called = {"scikit-learn": "sklearn"}
     files = [*(ROOT / "serlib").rglob("*.py"), *(ROOT / "notebooks").glob("*"), *(ROOT / "tests").glob("*.py")]
     text = "\n".join(file.read_text() for file in files if file.suffix in (".py", ".ipynb"))
     for requirement in PROJECT["dependencies"]:
@@ -106,11 +107,11 @@ def wheel(tmp_path_factory):
 def test_the_wheel_holds_what_is_no_python(wheel):
     data = [path for path in (ROOT / "serlib").rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")]
     assert {path.relative_to(ROOT).as_posix() for path in data} <= set(wheel)
-    assert {"serlib/static/recorder.js", "serlib/models/emodb-paper/model.onnx"} <= set(wheel)
+    assert {"serlib/widgets/static/recorder.js", "serlib/bundles/emodb-paper/model.onnx"} <= set(wheel)
 
 
 def test_git_does_not_hide_the_bundle_that_ships():
-    command = ["git", "check-ignore", *map(str, (ROOT / "serlib" / "models").rglob("*"))]
+    command = ["git", "check-ignore", *map(str, (ROOT / "serlib" / "bundles").rglob("*"))]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout == ""
 
 
@@ -128,26 +129,29 @@ def test_what_is_passed_on_tells_no_folder_of_whoever_made_it():
 
 
 def test_the_bundle_that_ships_is_small_and_holds_no_speech_and_no_path(wheel):
-    mine = {name: size for name, size in wheel.items() if name.startswith("serlib/models/")}
+    mine = {name: size for name, size in wheel.items() if name.startswith("serlib/bundles/")}
     assert {Path(name).name for name in mine} == {
         *("MODEL_CARD.md", "bundle.json", "history.csv", "model.keras", "model.onnx"),
     }
     assert sum(mine.values()) < 1_500_000
     assert not any(a_path_of_a_computer(ROOT / name) for name in mine)
-    bundle = model.read_contract(model.find("emodb-paper"))
-    assert base64.b64decode(bundle.golden["wav_base64"]) == model._golden_wav()  # synthetic
+    shipped = bundle.read(bundle.find("emodb-paper"))
+    assert base64.b64decode(shipped.golden.wav_base64) == bundle.golden_wav()  # synthetic
 
 
 def test_the_bundle_that_ships_is_of_all_of_real_emodb_and_knows_its_score():
-    bundle = model.read_contract(model.find("emodb-paper"))
+    shipped, recipe = bundle.read(bundle.find("emodb-paper")), recipes.get("paper")
     passport = corpora.get("emodb")
-    assert (bundle.corpus, bundle.synthetic, bundle.recipe) == ("emodb", False, settings.recipe("paper"))
-    assert bundle.epochs == bundle.recipe.training.epochs
-    assert bundle.split["n_train"] + bundle.split["n_validation"] + bundle.split["n_test"] == passport.n_utterances
-    assert set(bundle.speakers) == {f"emodb/{speaker}" for speaker in passport.speakers}
+    assert (shipped.corpora, shipped.synthetic, shipped.recipe) == (("emodb",), False, "paper")
+    assert shipped.kind == recipe.features
+    assert shipped.model == recipe.settings()["model"]
+    assert shipped.epochs == recipe.model.epochs == 500
+    assert shipped.split.n_train + shipped.split.n_validation + shipped.split.n_test == passport.n_utterances
+    assert set(shipped.speakers) == {f"emodb/{speaker}" for speaker in passport.speakers}
     stored = json.loads((ROOT / "results" / "emodb" / "paper" / "speakers" / "seed-42.json").read_text())
-    assert bundle.honest.items() <= stored.items()
-    card = (model.SHIPPED / "emodb-paper" / "MODEL_CARD.md").read_text(encoding="utf-8")
-    assert card == model.card(bundle)
+    assert json.loads(json.dumps(msgspec.to_builtins(shipped.speaker_independent))).items() <= stored.items()
+    assert shipped.task == stored["task"]
+    card = (bundle.SHIPPED / "emodb-paper" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert card == bundle.card(shipped)
     assert passport.citation in card
     assert passport.licence in card

@@ -1,3 +1,4 @@
+import ast
 import importlib.util
 import json
 import os
@@ -9,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from conftest import put_at_hand, worked
+from typer.testing import CliRunner
 
 from serlib import cli, corpora
 
@@ -50,33 +52,35 @@ def test_the_commands_without_make_are_those_of_the_makefile():
 
 def test_the_terminal_commands_exist_with_their_options():
     commands = re.findall(r"^python -m serlib (\w+) ([^#\n]*)", "\n".join(blocks("sh")), re.MULTILINE)
-    assert {name for name, _ in commands} == {"download", "doctor", "index", "train", "evaluate", "predict", "audit"}
+    named = {"download", "doctor", "index", "recipes", "train", "evaluate", "predict", "audit"}
+    assert {name for name, _ in commands} == named
     registered = {
         command.name or command.callback.__name__.removesuffix("_command") for command in cli.app.registered_commands
     }
     assert {name for name, _ in commands} <= registered
     for name, words in commands:
-        text = subprocess.run(
-            [sys.executable, "-m", "serlib", name, "--help"], capture_output=True, text=True, check=True
-        ).stdout
+        text = CliRunner().invoke(cli.app, [name, "--help"]).stdout
         for option in re.findall(r"(?<!\S)--?[a-z_]+", words):
             assert re.search(rf"(?<!\S){option}\b", text), f"{name} {option}"
 
 
-def test_the_five_lines_run(made, workplace):
+def test_the_five_lines_and_the_recipe_of_your_own_run(made, workplace):
     put_at_hand(made, workplace)
-    code = blocks("python")[0]
+    five, own, _ = blocks("python")
+    code = f"{five}{own}print(metrics.summary(result.predictions))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
-    assert "'protocol': 'speakers'" in done.stdout
+    first, second = map(ast.literal_eval, done.stdout.splitlines())
+    assert [first["recipe"], second["recipe"]] == ["mfcc-functionals+svm", "my-recipe"]
+    for summary in (first, second):
+        assert summary["protocol"] == "speakers"
+        assert summary["uar"] > 2 * summary["chance"]
     assert done.stderr == ""
 
 
 @pytest.mark.slow
 def test_the_lines_for_a_cluster_run(made, workplace, cluster):
     put_at_hand(made, workplace)
-    five, lines = blocks("python")
-    table = '\ntable = index.load("emodb")\n'
-    code = five.splitlines()[0] + table + lines.replace("scheduler:8786", cluster.scheduler.address)
+    code = blocks("python")[-1].replace("scheduler:8786", cluster.scheduler.address)
     code += "\nprint(len(result.predictions), len(table))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     n_tested, n_utterances = done.stdout.split()
@@ -111,10 +115,31 @@ def test_results_of_half_a_corpus_or_of_other_settings_are_not_published(make, t
     assert "| EMODB | loso | paper |" in make.results_table(tmp_path)
     file.write_text(json.dumps(stored | {"problems": ["emodb: 3 missing"]}))
     assert "| EMODB | loso |" not in make.results_table(tmp_path)
-    for wrong in ({"epochs": 3}, {"synthetic": True}):
+    other = stored["settings"] | {"validation": "test"}
+    for wrong in ({"epochs": 3}, {"synthetic": True}, {"settings": other}):
         file.write_text(json.dumps(stored | wrong))
-        with pytest.raises(ValueError, match=r"seed-42.csv.gz is of \d+ epochs or of synthetic speech"):
+        with pytest.raises(
+            ValueError, match=r"seed-42.csv.gz is of \d+ epochs, of other settings or of synthetic speech"
+        ):
             make.results_table(tmp_path)
+
+
+def test_results_of_any_recipe_and_of_corpora_together_have_rows(make, tmp_path):
+    stored = json.loads((ROOT / "results" / "emodb" / "paper" / "loso" / "seed-42.json").read_text(encoding="utf-8"))
+    for corpus, recipe, epochs in (
+        ("emodb", "mfcc-functionals+svm", None),
+        ("emodb+tess", "mfcc-mean+cnn-balanced", 500),
+    ):
+        file = tmp_path / corpus / recipe / "loso" / "seed-42.json"
+        file.parent.mkdir(parents=True)
+        here = {"corpus": corpus, "recipe": recipe, "epochs": epochs, "settings": make.recipe_called(recipe).settings()}
+        file.write_text(json.dumps(stored | here))
+    rows = [row.split(" | ") for row in make.results_table(tmp_path).splitlines()]
+    listeners = {(row[0], row[2]): row[-2] for row in rows if row[1:2] == ["loso"]}
+    assert listeners == {
+        ("| EMODB", "mfcc-functionals+svm"): "0.935 acc., 0.930 UAR",
+        ("| EMODB + TESS", "mfcc-mean+cnn-balanced"): "–",
+    }
 
 
 def test_a_corpus_without_results_has_a_row_that_says_how_to_fill_it(make, tmp_path):
@@ -131,6 +156,7 @@ def test_the_matrix_between_corpora_has_both_recipes_in_a_field(make, tmp_path):
         file = tmp_path / "tess" / recipe / "cross-corpus-emodb" / "seed-42.json"
         file.parent.mkdir(parents=True)
         here = {"protocol": "cross-corpus", "trained_on": "tess", "recipe": recipe, "uar": uar, "chance": 0.2}
+        here["settings"] = make.recipe_called(recipe).settings()
         file.write_text(json.dumps(stored | here))
     assert make.across_table(tmp_path).splitlines() == [
         "| trained on \\ tested on | EMODB | TESS |",

@@ -23,13 +23,20 @@ def ten():
         for speaker in range(10)
         for k in range(20 + 4 * speaker)
     ]
-    return pd.DataFrame(rows)
+    return whole(pd.DataFrame(rows))
+
+
+def whole(table):
+    """Fill in the columns of an index table that say nothing here."""
+    numbers = {"duration_s": 1.0, "sample_rate_hz": 16000, "channels": 1}
+    missing = {column: numbers.get(column, "") for column in index.COLUMNS if column not in table}
+    return table.assign(**missing)
 
 
 def spoken(rows):
     """Return rows of an index, each written as 'utterance speaker emotion sentence content'."""
     columns = ["utterance", "speaker", "emotion", "sentence", "content"]
-    return pd.DataFrame([row.split(" ") for row in rows], columns=columns).assign(corpus="emodb", part="train")
+    return whole(pd.DataFrame([row.split(" ") for row in rows], columns=columns).assign(corpus="emodb", part="train"))
 
 
 def test_a_random_split_tests_a_fifth_and_says_that_it_is_speaker_dependent(ten):
@@ -110,7 +117,11 @@ def test_groups_of_sentences_are_kept_apart_and_share_the_speakers(ten):
 
 def test_sentences_are_balanced_by_how_often_they_are_spoken():
     said = spoken(
-        [f"emodb/{n}-{k} a {emotion} {n} {n}-{k}" for n in (6, 3, 2, 1) for k, emotion in enumerate("AFNAFN"[:n])]
+        [
+            f"emodb/{n}-{k} a {emotion} {n} {n}-{k}"
+            for n in (6, 3, 2, 1)
+            for k, emotion in enumerate((["anger", "fear", "neutral"] * 2)[:n])
+        ]
     )
     sentences = split.sentences(said, n_folds=2).table.groupby("fold")["sentence"].unique()
     assert sorted(map(sorted, sentences)) == [["1", "2", "3"], ["6"]]
@@ -184,7 +195,9 @@ def test_cross_corpus_keeps_the_shared_emotions(ten):
     assert set(train["corpus"]) == {"emodb"}
     assert set(test["corpus"]) == {"tess"}
     assert set(train["emotion"]) == set(test["emotion"]) == {"anger", "fear"}
-    with pytest.raises(ValueError, match="cross-corpus needs two corpora"):
+    with pytest.raises(
+        ValueError, match="emodb would be trained on and tested; cross-corpus needs other corpora to test on"
+    ):
         split.cross_corpus(ten, ten)
     with pytest.raises(ValueError, match=r"emodb and tess share the emotions \['anger'\]"):
         split.cross_corpus(ten, other[other["emotion"] == "anger"])
@@ -245,14 +258,15 @@ def test_an_audit_sums_what_each_fold_leaks(ten, draw):
 
 
 def test_takes_of_a_sentence_leak_under_random_and_not_under_sentences(ten):
-    shared = [split.audit(draw(ten)).set_index("kind").loc["take", "n"] for draw in (split.from_parts, split.sentences)]
+    shared = [split.audit(draw(ten)).set_index("kind").loc["take", "n"] for draw in (split.random, split.sentences)]
     assert shared[0] > 0
     assert shared[1] == 0
 
 
 @pytest.mark.parametrize("protocol", ["random", "speakers", "loso", "sentences"])
 def test_protocols_are_made_by_name(ten, protocol):
-    assert split.make(ten, protocol).protocol == protocol
+    ten.attrs["seed"] = 7
+    assert split.make(index.redraw(ten, seed=7), protocol).protocol == protocol
 
 
 def test_an_unknown_protocol_is_named_with_the_known_ones(ten):
@@ -296,3 +310,106 @@ def test_an_index_without_parts_is_refused(ten):
 def test_parts_of_a_scan_survive_as_a_split(emodb):
     ((_, train, test),) = split.from_parts(emodb)
     assert (len(train), len(test)) == tuple(index.parts(emodb).loc["all", ["train", "test"]])
+
+
+# Parts that a table brings are called what they are
+
+
+def test_parts_that_the_tables_seed_draws_are_random(ten):
+    drawn = split.from_parts(index.redraw(ten, seed=7))
+    assert (drawn.protocol, drawn.seed, drawn.is_speaker_dependent) == ("random", 7, True)
+
+
+def test_parts_of_separate_speakers_are_a_split_by_speakers(ten):
+    separate = ten.assign(part=np.where(ten["speaker"] < "emodb/03", "test", "train"))
+    separate.attrs["seed"] = 7  # which did not draw them
+    drawn = split.from_parts(separate)
+    assert (drawn.protocol, drawn.seed, drawn.is_speaker_dependent) == ("speakers", None, False)
+
+
+@pytest.mark.parametrize("attrs", [{}, {"seed": 42}, {"seed": None}, {"protocol": "random", "seed": "42"}])
+def test_other_parts_are_given_and_nobodys_draw(ten, attrs):
+    given = ten.copy()
+    given.attrs = attrs
+    drawn = split.from_parts(given)
+    assert (drawn.protocol, drawn.seed, drawn.is_speaker_dependent) == ("given-parts", None, True)
+
+
+def test_one_row_in_another_part_is_no_longer_the_seeds_draw(ten):
+    drawn = index.redraw(ten, seed=7)
+    drawn.loc[0, "part"] = "train" if drawn.loc[0, "part"] == "test" else "test"
+    assert split.from_parts(drawn).protocol == "given-parts"
+
+
+def test_emotions_that_are_tested_but_never_trained_are_counted(ten):
+    unknown = ten.assign(part=np.where(ten["emotion"] == "fear", "test", ten["part"]))
+    n_fear = (ten["emotion"] == "fear").sum()
+    assert split.from_parts(unknown).untrained == {"fear": n_fear}
+    assert split.speakers(ten).untrained == {}
+    only_one_is_afraid = ten[(ten["emotion"] != "fear") | (ten["speaker"] == "emodb/04")]
+    n_of_one = (only_one_is_afraid["emotion"] == "fear").sum()
+    assert split.loso(only_one_is_afraid).untrained == {"fear": n_of_one}
+
+
+# Several corpora in one table
+
+
+@pytest.fixture(scope="module")
+def two(ten):
+    """An index of two corpora: `ten`, and a part of it as another corpus, smaller and of other sizes."""
+    other = ten[ten["speaker"] > "emodb/03"].assign(corpus="tess")
+    for column in ("utterance", "speaker"):
+        other[column] = "tess/" + other[column].str.removeprefix("emodb/")
+    return pd.concat([ten, other.assign(content="t" + other["content"])], ignore_index=True)
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda table: split.random(table, seed=3),
+        lambda table: split.random(table, n_folds=3, seed=3),
+        lambda table: split.speakers(table, n_folds=3, seed=3),
+        lambda table: split.sentences(table, n_folds=2, seed=3),
+    ],
+    ids=["random", "random folds", "speakers", "sentences"],
+)
+def test_folds_of_two_corpora_are_those_of_each_alone(two, draw):
+    together = draw(two).table.set_index("utterance")["fold"]
+    for _, rows in two.groupby("corpus"):
+        alone = draw(rows.reset_index(drop=True)).table.set_index("utterance")["fold"]
+        pd.testing.assert_series_equal(together[alone.index], alone)
+
+
+def test_loso_leaves_out_each_speaker_of_two_corpora_once(two):
+    drawn = split.loso(two)
+    assert drawn.n_folds == 16
+    assert [test["speaker"].unique().tolist() for _, _, test in drawn] == [[one] for one in sorted(set(two["speaker"]))]
+
+
+def test_what_one_of_two_corpora_cannot_do_names_it(two):
+    few = two[(two["corpus"] == "emodb") | (two["speaker"] == "tess/09")]
+    with pytest.raises(ValueError, match="tess: 2 folds of 1 speakers are impossible"):
+        split.speakers(few, n_folds=2)
+
+
+def test_cross_corpus_trains_on_two_corpora_and_keeps_what_both_sides_share(two, ten):
+    test = ten.assign(
+        corpus="savee",
+        utterance="savee/" + ten["utterance"],
+        speaker="savee/" + ten["speaker"],
+        content="s" + ten["content"],
+    )
+    two = two[(two["corpus"] == "emodb") | (two["emotion"] == "fear")]  # tess knows fear alone, emodb all
+    two.attrs = {"sources": {"emodb": {"folder": "a"}, "tess": {"folder": "b", "synthetic": True}}, "synthetic": True}
+    test.attrs = {"corpus": "savee", "folder": "c", "synthetic": False}
+    drawn = split.cross_corpus(two, test[test["emotion"] != "neutral"])
+    ((_, trained, tested),) = drawn
+    assert set(trained["corpus"]) == {"emodb", "tess"}
+    assert set(tested["corpus"]) == {"savee"}
+    assert set(trained["emotion"]) == set(tested["emotion"]) == {"anger", "fear"}
+    assert {name: about["folder"] for name, about in drawn.table.attrs["sources"].items()} == {
+        **{"emodb": "a", "tess": "b", "savee": "c"}
+    }
+    assert drawn.table.attrs["synthetic"]
+    with pytest.raises(ValueError, match="emodb would be trained on and tested"):
+        split.cross_corpus(two, pd.concat([test, ten]))

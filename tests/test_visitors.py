@@ -44,7 +44,7 @@ def test_a_message_larger_than_any_recording_ends_the_connection_and_nothing_els
         async with visitors.entered(served[1]) as (_, connection):
             with contextlib.suppress(WebSocketClosedError):  # it may be closed while it is still written to
                 await connection.write_message(bytes(11_000_000), binary=True)
-            while await asyncio.wait_for(connection.read_message(), 60) is not None:
+            while await asyncio.wait_for(connection.read_message(), visitors.PATIENCE_S) is not None:
                 pass
 
     asyncio.run(send())  # which ends when the connection does

@@ -1,0 +1,107 @@
+"""What a bundle says of itself: a sentence on how far to trust it, and the model card."""
+
+from .. import corpora
+from .novelty import PASSING_SHARE
+
+
+def trust(bundle):
+    """Say in a line how far a bundle's answers can be trusted: its score on unseen speakers, beside chance.
+
+    Parameters
+    ----------
+    bundle : Bundle
+
+    Returns
+    -------
+    str
+    """
+    chance = f"chance {1 / len(bundle.emotions):.2f}"
+    if not bundle.speaker_independent:
+        return f"its score on unseen speakers is unknown; {chance}"
+    interval = bundle.speaker_independent.uar_ci95
+    spread = f"95 % interval {interval[0]:.2f} to {interval[1]:.2f}" if interval else "too few speakers for an interval"
+    return f"UAR {bundle.speaker_independent.uar:.2f} on unseen speakers ({spread}); {chance}"
+
+
+def card(bundle):
+    """Write the model card: what the model is for, what it was trained on, how far to trust it.
+
+    Parameters
+    ----------
+    bundle : Bundle
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    source = f"synthetic speech in the layout of {bundle.corpus}" if bundle.synthetic else bundle.corpus
+    score, unseen, chance = bundle.score, bundle.speaker_independent, 1 / len(bundle.emotions)
+    if unseen:
+        interval = unseen.uar_ci95
+        spread = (
+            f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else "too few speakers for an interval"
+        )
+        trust = f"UAR {unseen.uar:.3f} ({spread}; {unseen.protocol}, {unseen.n} utterances)"
+    else:
+        trust = "not measured yet (`python -m serlib evaluate --into BUNDLE` does)"
+    tested = f"UAR {score.uar:.3f}, accuracy {score.accuracy:.3f} ({score.protocol}, {score.n} utterances)"
+    epochs = f", {bundle.epochs} epochs" if bundle.epochs else ""
+    trained = f"{bundle.split.n_train} utterances of {len(bundle.speakers)} speakers{epochs}"
+    curve = f"{bundle.split.n_validation} utterances: {bundle.split.validation}; nothing was selected by it"
+    curve = curve if bundle.epochs else bundle.split.validation
+    return f"""# {source}, recipe {bundle.recipe}
+
+Says which emotion a recorded sentence is acted with: {", ".join(bundle.emotions)}.
+
+| | |
+|---|---|
+| on unseen speakers | {trust} |
+| on its test part | {tested} |
+| chance level (UAR) | {chance:.3f} |
+| trained on | {trained}, seed {bundle.seed} |
+| validation curve | {curve} |
+| task | {bundle.task} (a hash of recordings and emotions) |
+{_of_corpora(bundle)}
+## Intended use
+
+Teaching, and a baseline for research that says its protocol. **Not for** decisions about people: not in hiring,
+schools, policing, health or insurance, nor to find out what somebody feels.
+
+## Limits
+
+- The corpora hold **acted** emotions, recorded in few rooms by few speakers. An acted label is not what somebody feels,
+  and listeners often disagree with it.
+- It knows the languages, microphones and ages of its training recordings; others may be unlike anything it has heard.
+- It always names one of its emotions, also of a cough, of music or of silence. A recording that lies farther from
+  those it was trained on than {PASSING_SHARE:.0%} of what left-out speakers said is called unfamiliar; one that lies
+  nearer may still be something else.
+- A random split has the same speakers on both sides; judge the model by its score on unseen speakers.
+{_by_emotion(unseen, chance)}"""
+
+
+def _of_corpora(bundle):
+    """Return the card's rows on each corpus: language, licence, listeners; none for synthetic speech."""
+    rows = []
+    for name in () if bundle.synthetic else bundle.corpora:
+        try:
+            passport = corpora.get(name)
+        except ValueError:  # one of your own, which is not at hand
+            continue
+        facts = {"corpus": passport.title, "language": passport.language, "licence of the corpus": passport.licence}
+        facts["cite the corpus"] = passport.citation
+        for test in passport.listeners[:1]:
+            facts["listeners recognise"] = f"{test['accuracy']:.3f} ({test['condition']})"
+        rows += [f"| {key} | {fact} |\n" for key, fact in facts.items() if fact]
+    return "".join(rows)
+
+
+def _by_emotion(unseen, chance):
+    """Return the card's table of recalls on unseen speakers, once they are known."""
+    if not unseen:
+        return ""
+    known = {emotion: recall for emotion, recall in unseen.per_emotion.items() if recall is not None}
+    worst = min(known, key=known.get)
+    lines = "".join(f"| {emotion} | {recall:.3f} |\n" for emotion, recall in known.items())
+    least = f"It recognises {worst} least ({known[worst]:.3f}; chance {chance:.3f})."
+    return f"\n## Recall on unseen speakers\n\n| emotion | recall |\n|---|---|\n{lines}\n{least}\n"

@@ -1,0 +1,279 @@
+"""Commands that learn and answer: recipes, train, evaluate, predict, figures."""
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import corpora, settings, storage
+from .options import AsJson, Balanced, Corpora, Data, Epochs, RecipeName, Seed, Table, Verify, app, indexed
+from .printing import print_json, print_lines, print_rows, print_table, say
+
+
+@app.command("recipes")
+def recipes_command(as_json: AsJson = False):
+    """List the recipes, and the features and classifiers that any 'features+classifier' is made of."""
+    from .. import features, models, recipes
+
+    named = [{"name": name, "what": about} for name, about in recipes.ABOUT.items()]
+    kinds = [
+        {"name": name, "what": kind.about, "shape": list(kind().shape), "cost": kind.cost, "licence": kind.licence}
+        for name, kind in features.KINDS.items()
+    ]
+    classifiers = [
+        {"name": name, "what": one.about, "cost": one.cost, "licence": one.licence}
+        for name, one in models.NAMES.items()
+    ]
+    if as_json:
+        print_json({"recipes": named, "features": kinds, "classifiers": classifiers})
+        return
+    for title, rows in (("recipes", named), ("features", kinds), ("classifiers", classifiers)):
+        shown = [
+            [" x ".join(map(str, cell)) if isinstance(cell, list) else cell for cell in row.values()] for row in rows
+        ]
+        print_rows(list(rows[0]), shown, [False] * len(rows[0]), title)
+    print_lines("Any pair that fits is a recipe: --recipe mfcc-functionals+svm")
+
+
+@app.command()
+def train(
+    names: Corpora = None,
+    csv: Table = None,
+    recipe: RecipeName = "paper",
+    balanced: Balanced = False,
+    epochs: Epochs = None,
+    seed: Seed = settings.SEED,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The bundle to write.")] = None,
+    data: Data = None,
+    verify: Verify = False,
+    curves: Annotated[bool, typer.Option("-a", "--show_accuracy", help="Draw the learning curves.")] = False,
+    matrix: Annotated[bool, typer.Option("-c", "--plot_confusion", help="Draw the confusion matrix.")] = False,
+    _load: Annotated[bool, typer.Option("-l", "--load_data", hidden=True)] = False,
+    _save: Annotated[bool, typer.Option("-s", "--save_model", hidden=True)] = False,
+    as_json: AsJson = False,
+):
+    """Fit a recipe on the training part, score it on the test part, save it as a bundle."""
+    from .. import recipes
+
+    chosen = recipes.get(recipe, balanced=balanced)
+    table, roots = indexed(names, csv, data)
+    from .. import bundle, metrics
+
+    started, progress = time.perf_counter(), sys.stderr.isatty()
+    how = {"epochs": epochs, "seed": seed, "root": roots, "verify": verify, "progress": progress}
+    contract, fold, folder = bundle.train(table, recipe=chosen, folder=output, **how)
+    summary = metrics.summary(fold.predictions)
+    files = _training_figures(folder, contract, fold, curves, matrix)
+    document = {
+        "corpus": contract.corpus,
+        "protocol": contract.split.protocol,
+        "recipe": chosen.name,
+        "bundle": str(folder),
+        "n_train": fold.n_train,
+        "n_test": len(fold.predictions),
+        "epochs": contract.epochs,
+        "seconds": round(time.perf_counter() - started, 1),
+        "accuracy": summary["accuracy"],
+        "uar": summary["uar"],
+        "files": [str(file) for file in files],
+    }
+    if as_json:
+        print_json(document)
+        return
+    learned = f"{contract.epochs} epochs, " if contract.epochs else ""
+    curve = f"; validation curve from {fold.validation}" if contract.epochs else ""
+    print_lines(f"{contract.corpus}, {chosen.name}, {learned}{document['seconds']} s{curve}")
+    print_lines(f"{_split_in_words(contract)}, {fold.n_train} utterances trained on, {summary['n']} tested:")
+    print_lines(f"UAR {summary['uar']:.3f}, chance {summary['chance']:.3f}; {_accuracy(fold.predictions)}")
+    for file in (folder, *files):
+        print_lines(file)
+
+
+def _split_in_words(contract):
+    """Say how the parts were made, and whether speakers are on both sides."""
+    if contract.split.protocol == "speakers":
+        return "the table's own parts (no speaker on both sides)"
+    how = "random split" if contract.split.protocol == "random" else "the table's own parts"
+    return f"{how} (speakers on both sides)"
+
+
+def _accuracy(predictions):
+    """Say the accuracy beside that of always naming the commonest emotion."""
+    from .. import metrics
+
+    commonest = metrics.majority_rate(predictions)
+    return f"accuracy {metrics.accuracy(predictions):.3f}, always the commonest emotion {commonest:.3f}"
+
+
+def _training_figures(folder, contract, fold, curves, matrix):
+    """Draw what was asked for into the bundle's folder; return the files."""
+    if curves and not contract.epochs:
+        say(f"{contract.recipe} learns in no epochs: there are no learning curves to draw")
+    if not ((curves and contract.epochs) or matrix):
+        return []
+    from .. import figures
+
+    about = {"corpus": contract.corpus, "protocol": contract.split.protocol, "recipe": contract.recipe}
+    about |= {"seed": contract.seed, "synthetic": contract.synthetic}
+    files = []
+    if curves and contract.epochs:
+        name = "test" if fold.validation == "test" else "validation"
+        axes = figures.draw_history(fold.history, validation=name)
+        files.append(figures.save(axes[0].figure, folder / "learning-curves.png", about=about))
+    if matrix:
+        ax = figures.draw_confusion(fold.predictions)
+        files.append(figures.save(ax.figure, folder / "confusion.png", about=about))
+    return files
+
+
+@app.command("evaluate")
+def evaluate_command(
+    names: Corpora = None,
+    csv: Table = None,
+    protocol: Annotated[
+        str | None, typer.Option(help="random, speakers (default), loso, sentences or cross-corpus.")
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help="By default as many as the protocol has.")] = None,
+    recipe: RecipeName = "paper",
+    balanced: Balanced = False,
+    epochs: Epochs = None,
+    seed: Seed = settings.SEED,
+    test_on: Annotated[str | None, typer.Option(help="Another corpus to test on (cross-corpus).")] = None,
+    normalise: Annotated[
+        str | None, typer.Option(help="'speaker': standardise each speaker's vectors by his own; another protocol.")
+    ] = None,
+    into: Annotated[Path | None, typer.Option(help="A bundle that is told its score on unseen speakers.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The predictions table to write.")] = None,
+    data: Data = None,
+    verify: Verify = False,
+    as_json: AsJson = False,
+):
+    """Score a recipe by a protocol; by default on unseen speakers."""
+    from .. import recipes
+
+    chosen = recipes.get(recipe, balanced=balanced)
+    protocol = protocol or ("cross-corpus" if test_on else "speakers")
+    if test_on and protocol != "cross-corpus":
+        raise ValueError(f"--test-on goes with the protocol cross-corpus, not {protocol}; leave one of them out")
+    table, roots = indexed(names, csv, data)
+    from .. import evaluate, index, metrics, results
+
+    test_table = None
+    called = f"{protocol}-normalised" if normalise else protocol
+    if into is not None:
+        _refuse_score(into, called, table, chosen, epochs)
+    kept_as = f"{called}-{corpora.get(test_on).id}" if test_on else called
+    file = output or results.file_of(settings.current().runs, "+".join(index.names(table)), chosen.name, kept_as, seed)
+    results.refuse_place(file)  # before any work
+    if test_on:
+        test_table, test_roots = indexed([test_on], None)
+        roots |= test_roots
+    result = evaluate.run(
+        table,
+        protocol=protocol,
+        n_folds=folds,
+        test_table=test_table,
+        recipe=chosen,
+        normalise=normalise,
+        epochs=epochs,
+        seed=seed,
+        n_jobs=-1,
+        root=roots,
+        folder=settings.current().runs / "folds",
+        verify=verify,
+        progress=sys.stderr.isatty(),
+    )
+    summary = metrics.summary(result.predictions)
+    results.write(result, file)
+    if into is not None:
+        from .. import bundle
+
+        bundle.write_score(into, result)
+    for problem in result.about["problems"]:
+        say(problem)
+    leaks = ", ".join(f"{leak['n']:,} {leak['kind']}" for leak in result.about["leaks"])
+    audited = f"audit: tested utterances of {summary['n']:,} with their like in training, by kind: {leaks}"
+    if as_json:
+        say(audited)
+        print_json(summary)
+        return
+    what = f"synthetic {summary['corpus']}" if result.about["synthetic"] else summary["corpus"]
+    title = f"{what}, {chosen.name}, {summary['protocol']}: {summary['n_folds']} folds"
+    print_table(metrics.per_emotion(result.predictions), title)
+    interval = summary["uar_ci95"]
+    spread = (
+        f"95 % interval over speakers {interval[0]:.3f} to {interval[1]:.3f}"
+        if interval
+        else "no interval: < 6 speakers"
+    )
+    print_lines(f"UAR {summary['uar']:.3f} ({spread}), chance {summary['chance']:.3f}")
+    print_lines(f"{_accuracy(result.predictions)}; {summary['n']} utterances")
+    print_lines(audited)
+    print_lines(file)
+
+
+def _refuse_score(folder, protocol, table, recipe, epochs):
+    """Raise if a bundle could not take the score that is to be measured: before any work."""
+    from .. import bundle, evaluate, index
+
+    if not folder.exists() and str(folder) in bundle.shipped():
+        raise ValueError(f"{folder} comes with serlib, and no score is written into it; name a bundle of your own")
+    contract = bundle.read(folder)
+    bundle.refuse_place(folder)
+    about = {"task": index.fingerprint(table), "settings": recipe.settings()}
+    bundle.refuse_other_task(contract, protocol, about | {"epochs": evaluate.epochs_for(table, recipe, epochs)})
+
+
+@app.command()
+def predict(
+    bundle: Annotated[
+        Path, typer.Option("-m", "--model", help="The bundle: its folder, or emodb-paper, which comes with serlib.")
+    ],
+    paths: Annotated[list[Path] | None, typer.Argument(help="Sound files, or folders of them.")] = None,
+    more: Annotated[list[Path] | None, typer.Option("-p", "--path", help="The same, as often as you like.")] = None,
+    as_json: AsJson = False,
+):
+    """Say what recordings sound like: the emotion, and the probability of each."""
+    from .. import bundle as bundles
+    from .. import predict as predicting
+
+    wanted = [*(paths or []), *(more or [])]
+    if not wanted:
+        raise ValueError("no recording is named; give sound files or folders of them")
+    predictor = predicting.Predictor(bundle)
+    contract = predictor.contract
+    what = " (synthetic speech)" if contract.synthetic else ""
+    say(f"profile {settings.current().profile}; {contract.recipe} model of {contract.corpus}{what} from {bundle}")
+    say(bundles.trust(contract))
+    heard = predictor.hear_all(wanted, progress=sys.stderr.isatty())
+    for one in heard:
+        for line in [one["error"]] if "error" in one else [f"{one['path']}: {warning}" for warning in one["warnings"]]:
+            say(line)
+    good = [one for one in heard if "error" not in one]
+    if as_json:
+        print_json(heard)
+    elif good:
+        rows = [(storage.printable(one["path"]), one["emotion"], _in_words(one["probabilities"])) for one in good]
+        print_rows(["path", "emotion", "probabilities"], rows, [False] * 3)
+    return 0 if len(good) == len(heard) else 1
+
+
+def _in_words(probabilities):
+    """Name all probabilities, the largest first."""
+    ranked = sorted(probabilities.items(), key=lambda item: -item[1])
+    return ", ".join(f"{emotion} {p:.3f}" for emotion, p in ranked)
+
+
+@app.command("figures")
+def figures_command(
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to write into.")] = None,
+    name: Annotated[str, typer.Option("-n", "--name", help="The corpus to draw.")] = "emodb",
+):
+    """Draw every figure of the README."""
+    from .. import readme_figures
+
+    indexed([name], None)
+    for file in readme_figures.draw_all(output or settings.current().figures, corpus=name):
+        print_lines(file)

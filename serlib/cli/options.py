@@ -1,0 +1,66 @@
+"""The options that commands share, and the index table that a request means."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import corpora, settings
+from .printing import say
+
+MAX_SEED = 2**32 - 1  # NumPy's and scikit-learn's
+
+app = typer.Typer(
+    name="serlib",
+    help="Speech emotion recognition on seven corpora.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Corpora = Annotated[list[str] | None, typer.Option("-n", "-d", "--name", help="The corpus, by its name; or several.")]
+CorpusName = Annotated[str | None, typer.Option("-n", "--dataset_name", help="The corpus, by its name.")]
+Folder = Annotated[Path | None, typer.Option("-d", "--dataset", help="The folder that holds the corpus.")]
+Table = Annotated[Path | None, typer.Option("-p", "--csv", help="An index table, as 'index' writes it.")]
+Data = Annotated[Path | None, typer.Option("--data", help="The folder that the table's paths are relative to.")]
+RecipeName = Annotated[str, typer.Option("--recipe", help="Features and classifier; 'serlib recipes' lists them.")]
+Balanced = Annotated[bool, typer.Option("--balanced", help="Give each emotion the same weight in training.")]
+Epochs = Annotated[int | None, typer.Option("--epochs", help="By default the recipe's; few for synthetic speech.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=MAX_SEED, help="Draws weights and batches, and folds where there are any.")
+]
+Verify = Annotated[bool, typer.Option("--verify", help="Read every file, even if it seems not to have changed.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+
+
+def announce(corpus, folder):
+    what = " (synthetic speech)" if (Path(folder) / "SYNTHETIC.json").is_file() else ""
+    say(f"profile {settings.current().profile}; {corpus} from {folder}{what}")
+
+
+def indexed(names, csv, data=None):
+    """Return the index table that a request means, and the folder of each corpus's recordings."""
+    from .. import index
+
+    if csv is None and not names:
+        raise ValueError("no corpus is named; say which with -n NAME, or give an index table with -p CSV")
+    wanted = [corpora.get(name).id for name in names or ()]
+    if csv is None:
+        table = index.join([index.load(name, progress=sys.stderr.isatty()) for name in wanted])
+    else:
+        table = index.read(csv)
+        if wanted and set(wanted) != set(index.names(table)):
+            found, named = ", ".join(index.names(table)), ", ".join(wanted)
+            raise ValueError(f"{csv} is a table of {found}, not of {named}; name one or the other")
+    if "edited" in table.attrs:
+        say(table.attrs["edited"])
+    roots = {corpus: index.root_of(table, corpus, data) for corpus in index.names(table)}
+    for corpus, folder in roots.items():
+        if not Path(folder).is_dir():
+            raise FileNotFoundError(
+                f"{folder} is not a folder; expected the one that holds {corpus}. Give it with --data"
+            )
+        announce(corpus, folder)
+    return table, roots

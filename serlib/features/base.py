@@ -1,0 +1,137 @@
+"""`Features`: what decides the numbers that a signal becomes; and `KINDS`, the ones that a bundle may name."""
+
+import hashlib
+import inspect
+import typing
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+
+KINDS = {}
+
+
+class Features(msgspec.Struct, frozen=True, tag_field="kind", tag="features"):
+    """How a signal becomes an array of fixed shape. A kind of features is a subclass.
+
+    Its fields are all that decides the numbers: what identifies it in the cache, in results and in bundles. ``sr`` (Hz)
+    is the rate that `transform` expects, ``shape`` the shape of what it returns, and the tag (``tag=``) its name. A
+    kind that is to be saved in bundles is registered: ``KINDS["my-kind"] = MyKind``.
+
+    Attributes
+    ----------
+    about, cost, licence : str
+        For the list that ``python -m serlib recipes`` prints.
+    """
+
+    about: ClassVar[str] = ""
+    cost: ClassVar[str] = ""
+    licence: ClassVar[str] = "MIT"
+
+    def __post_init__(self):
+        for name, kind in typing.get_type_hints(type(self), include_extras=True).items():
+            if typing.get_origin(kind) is ClassVar:
+                continue
+            try:
+                msgspec.convert(getattr(self, name), kind)
+            except msgspec.ValidationError as error:
+                raise ValueError(f"{name} is {getattr(self, name)!r}: {str(error).lower()}") from None
+
+    def transform(self, signal):
+        """Return the features of a signal.
+
+        Parameters
+        ----------
+        signal : ndarray of float32, shape (n_samples,)
+            Mono, in [-1, 1], at ``sr``.
+
+        Returns
+        -------
+        ndarray of float32, of ``shape``
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no transform(signal); expected one. Write it")
+
+    @property
+    def name(self):
+        """The name of the kind, such as ``mfcc-mean``."""
+        return self.__struct_config__.tag
+
+
+def name_of(features):
+    """Return a short name of features: that of the kind, with ``*`` if a field is not the default."""
+    return features.name + ("" if features == type(features)() else "*")
+
+
+def to_dict(features):
+    """Return features as a dict that JSON can carry; the key ``kind`` holds the name of the kind."""
+    return msgspec.to_builtins(features)
+
+
+def from_dict(fields):
+    """Return the features that `to_dict` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the kind is not in `KINDS`, or a field is unknown or out of range.
+    """
+    kind = KINDS.get(fields.get("kind")) if isinstance(fields, dict) else None
+    if kind is None:
+        found = fields.get("kind") if isinstance(fields, dict) else fields
+        raise ValueError(f"features of the kind {found!r} are unknown; expected one of {', '.join(KINDS)}")
+    try:
+        features = msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"features {kind().name}: {str(error).lower()}") from None
+    if unknown := sorted(set(fields) - set(to_dict(features))):
+        raise ValueError(
+            f"features {features.name} have no setting {unknown[0]!r}; expected {', '.join(to_dict(kind()))}"
+        )
+    return features
+
+
+def get(name):
+    """Return features of the kind called `name`, with default settings.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kind.
+
+    Examples
+    --------
+    >>> get("mfcc-mean").shape
+    (50,)
+    """
+    if name not in KINDS:
+        raise ValueError(f"features {name!r} are unknown; use one of {', '.join(KINDS)}")
+    return KINDS[name]()
+
+
+def apply(features, signal):
+    """Return ``features.transform(signal)``, checked.
+
+    Raises
+    ------
+    ValueError
+        If the shape is not ``features.shape``, or a number is not finite.
+    """
+    array = np.asarray(features.transform(signal), np.float32)
+    if array.shape != tuple(features.shape):
+        raise ValueError(f"features {features.name} returned shape {array.shape}; expected {tuple(features.shape)}")
+    if not np.isfinite(array).all():
+        raise ValueError(f"features {features.name} returned numbers that are not finite; the signal is out of range")
+    return array
+
+
+def identity(features):
+    """Return what identifies features in the cache: the fields and, for a kind of your own, its code."""
+    fields = to_dict(features)
+    if type(features).__module__.startswith("serlib."):
+        return fields
+    try:
+        code = inspect.getsource(type(features))
+    except OSError:  # typed into a prompt
+        transform = type(features).transform.__code__
+        code = repr((transform.co_code, transform.co_consts, transform.co_names))
+    return {**fields, "code": hashlib.sha256(code.encode()).hexdigest()}

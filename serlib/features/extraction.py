@@ -1,0 +1,215 @@
+"""Index table -> features of every utterance, computed by several threads or processes, and cached by content."""
+
+import functools
+import hashlib
+import json
+import os
+import warnings
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import scipy
+from tqdm.auto import tqdm
+
+from .. import audio, cache
+from .base import apply, identity
+
+CHUNK = 32  # recordings of one job
+PROCESSES_PAY = 2000  # recordings from which on processes gain more than the second that it takes to start them
+
+
+def from_file(source, *, features):
+    """Load a recording and compute its features: what training and prediction both see of it.
+
+    Parameters
+    ----------
+    source : path-like or binary file
+    features : Features
+
+    Returns
+    -------
+    ndarray of float32, of ``features.shape``
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If it cannot be read as audio.
+    """
+    return apply(features, audio.load(source, features.sr))
+
+
+def extract(index, *, features, root=None, n_jobs=-1, verify=False, progress=False):
+    """Compute the features of every utterance of an index table; what was computed before is read from the cache.
+
+    Parameters
+    ----------
+    index : DataFrame
+        An index table of one or several corpora, or some of its rows.
+    features : Features
+    root : path-like, or dict of str to path-like, optional
+        The folder that its paths are relative to, or one for each corpus id; by default as indexed, else where the
+        corpus now is.
+    n_jobs : int
+        Recordings computed at once, as joblib counts them; by default as many as there are processors. Another backend
+        is used as joblib is told: ``with joblib.parallel_config(backend="dask")``.
+    verify : bool
+        Whether to read every file, even if neither its size nor its time of change differs from when it was hashed.
+    progress : bool
+        Whether to show progress bars on stderr.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_utterances, *features.shape)
+        In the order of the rows.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If a recording is gone, cannot be read, or is not the one that was indexed; what was computed of the others is
+        kept in the cache.
+    """
+    job = functools.partial(from_file, features=features)
+    made_by = _made_by(features=identity(features), scipy=scipy.__version__)
+    how = {"root": root, "n_jobs": n_jobs, "verify": verify, "progress": progress}
+    X = _measured(index, job, made_by, tuple(features.shape), desc="features", **how)
+    if not np.isfinite(X).all():
+        again = "clear it with 'python -m serlib cache --clear'"
+        raise ValueError(f"the cache holds vectors with numbers that are not finite, which none of ours has; {again}")
+    return X
+
+
+def level_and_pitch(index, *, root=None, n_jobs=-1, progress=False):
+    """Measure how loud and how high every utterance of an index table is; what was measured before is cached.
+
+    Parameters
+    ----------
+    index : DataFrame
+    root, n_jobs, progress
+        As `extract` takes them.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_utterances, 2)
+        Root mean square in dB relative to full scale (`audio.level_db`), and median fundamental frequency in Hz
+        (`audio.pitch_hz`, NaN where it is silent), in the order of the rows.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `extract` does.
+    """
+    made_by = _made_by(pitch=audio.PITCH_HZ, voiced_db=audio.VOICED_DB, librosa=metadata.version("librosa"))
+    how = {"root": root, "n_jobs": n_jobs, "progress": progress}
+    return _measured(index, _level_and_pitch, made_by, (2,), desc="level and pitch", **how)
+
+
+def _level_and_pitch(source):
+    sr = audio.header(source).sample_rate_hz
+    signal = audio.load(source, sr)
+    return np.array([audio.level_db(signal), audio.pitch_hz(signal, sr)], np.float32)
+
+
+def _measured(table, job, made_by, shape, *, desc, root, n_jobs, progress, verify=False):
+    """Return what `job` makes of each recording of a table, from the cache where it is known."""
+    from .. import index  # and with it pandas, which prediction does without
+
+    table = index.check(table)
+    files = {}
+    for corpus, rows in table.groupby("corpus", sort=False):
+        folder = Path(index.root_of(table, corpus, root))
+        contents = cache.contents(folder, rows["path"].tolist(), verify=verify, progress=progress)
+        _refuse_changes(folder, rows["path"], rows["content"], contents)
+        files |= dict(zip(rows["content"], (folder / path for path in rows["path"]), strict=True))
+    known = cache.vectors(made_by, list(files), int(np.prod(shape)))
+    unknown = [(content, file) for content, file in files.items() if content not in known]
+    job, unread = functools.partial(_compute, job), {}
+    for done in in_chunks(job, unknown, n_jobs=n_jobs, desc=desc, progress=progress):
+        unread |= {content: why for content, why in done.items() if isinstance(why, str)}
+        fresh = {content: array.ravel() for content, array in done.items() if content not in unread}
+        cache.store(made_by, fresh)  # what is done is kept, whatever happens to the rest
+        known |= fresh
+    if unread:
+        few, n = sorted(unread.values())[:3], len(unread)
+        raise ValueError("; ".join(few) + (f" ({n:,} recordings in all cannot be read)" if n > 1 else ""))
+    return np.array([known[content] for content in table["content"]], np.float32).reshape(len(table), *shape)
+
+
+def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):
+    """Let a job work through recordings, several chunks of them at once, and yield what it returns as it is done.
+
+    soundfile, soxr, scipy and numpy let other threads run, but each call is so short that handing over Python's lock
+    takes much of what two threads gain; processes gain more, and take a second to start. `benchmarks/RESULTS.md` has
+    both, in cold processes.
+
+    Parameters
+    ----------
+    job : callable
+        Takes a list of items and returns something of that length, which is yielded; it can be pickled.
+    items : list
+    n_jobs : int
+        As `extract` takes it.
+    desc : str
+        What the progress bar is called.
+    progress : bool
+        Whether to show it, on stderr.
+    """
+    chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
+    if len(chunks) <= 1:
+        results = map(job, chunks)
+    else:
+        from joblib import delayed
+
+        prefer = "processes" if len(items) >= PROCESSES_PAY else "threads"
+        jobs = parallel(n_jobs=n_jobs, prefer=prefer, return_as="generator_unordered")
+        results = jobs(delayed(job)(chunk) for chunk in chunks)
+    with tqdm(desc=desc, total=len(items), unit="file", disable=not progress) as bar:
+        for done in results:
+            yield done
+            bar.update(len(done))
+
+
+def parallel(**how):
+    """Return a `joblib.Parallel`, without joblib's and numba's warnings of what does no harm.
+
+    joblib replaces a process that TensorFlow has made large, and warns of it; where warnings are errors, that would end
+    the thread that all others wait for. numba warns of what two threads compile at once.
+
+    Parameters
+    ----------
+    **how
+        As `joblib.Parallel` takes it.
+    """
+    import joblib  # needless where one recording is predicted
+
+    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+    warnings.filterwarnings("ignore", "Compilation requested for previously compiled argument types")
+    return joblib.Parallel(**how)
+
+
+def _refuse_changes(root, paths, wanted, found):
+    """Raise if a file is gone, or is not the one that was indexed."""
+    for path, expected, content in zip(paths, wanted, found, strict=True):
+        if not content:
+            raise FileNotFoundError(f"{root / path} is gone; it was there when the corpus was indexed. Index it again")
+        if content != expected:
+            what = "is not the file that was indexed (its content differs)"
+            raise ValueError(f"{root / path} {what}; index the corpus again")
+
+
+def _compute(job, chunk):
+    """Return {content: array, or why there is none} of some recordings: a job of its own, wherever it is run."""
+    done = {}
+    for content, file in chunk:
+        try:
+            done[content] = job(file)
+        except (OSError, ValueError) as error:
+            done[content] = f"{file}: {error}" if os.fspath(file) not in str(error) else str(error)
+    return done
+
+
+def _made_by(**made_by):
+    """Return a hash of everything that decides the numbers: settings, and the libraries that compute them."""
+    made_by |= {"numpy": np.__version__, "soxr": audio.soxr.__version__}
+    made_by |= {"libsndfile": audio.soundfile.__libsndfile_version__}
+    return hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()[:16]

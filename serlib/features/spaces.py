@@ -1,0 +1,54 @@
+"""What is done to all vectors together: standardise them by speaker, lay them out in a plane."""
+
+import numpy as np
+
+from ..settings import SEED
+
+
+def project(X, method, *, seed=SEED):
+    """Lay vectors out in a plane, each coefficient standardised first, so that the level does not outshine the others.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n_utterances, n_mfcc)
+    method : str
+        ``PCA``: the two directions of greatest variance; distances mean the same everywhere. ``t-SNE``: neighbours
+        stay neighbours; distances between groups mean little.
+    seed : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n_utterances, 2)
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from sklearn.preprocessing import StandardScaler
+    from threadpoolctl import threadpool_limits
+
+    methods = {
+        "PCA": PCA(2, random_state=seed),
+        "t-SNE": TSNE(2, perplexity=min(30, (len(X) - 1) / 3), init="pca", random_state=seed),
+    }
+    with threadpool_limits(1):  # t-SNE's threads wait for each other: on two processors, one is four times as quick
+        return methods[method].fit_transform(StandardScaler().fit_transform(X)).astype(np.float32)
+
+
+def standardise(X, speakers):
+    """Give each speaker's features mean 0 and standard deviation 1, one by one; labels are not used.
+
+    Parameters
+    ----------
+    X : ndarray of float32, shape (n_utterances, n_features) or (n_utterances, n_frames, n_features)
+    speakers : sequence of str, shape (n_utterances,)
+
+    Returns
+    -------
+    ndarray of float32, of the same shape
+        What never varies in a speaker is 0.
+    """
+    speakers, standard, axes = np.asarray(speakers, dtype=object), np.empty_like(X), tuple(range(X.ndim - 1))
+    for speaker in dict.fromkeys(speakers):
+        mine = speakers == speaker
+        spread = X[mine].std(axis=axes, dtype=np.float64)
+        standard[mine] = (X[mine] - X[mine].mean(axis=axes, dtype=np.float64)) / np.where(spread > 0, spread, 1)
+    return standard

@@ -1,0 +1,314 @@
+"""Index tables: checked, joined, read and written; their parts."""
+
+import hashlib
+import io
+import math
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from .. import corpora, labels, storage
+from ..settings import SEED
+
+COLUMNS = (
+    *("utterance", "corpus", "path", "speaker", "gender", "emotion", "sentence", "take", "intensity"),
+    *("duration_s", "sample_rate_hz", "channels", "content", "part", "flags"),
+)
+DEMOGRAPHICS = ("age", "race", "ethnicity")  # of the speaker, where published; a table may do without
+NUMBERS = {"duration_s": float, "sample_rate_hz": int, "channels": int, "age": "Int64"}
+PARTS = ("train", "test", "")
+
+
+def random_parts(emotions, *, test_size=0.2, seed=SEED):
+    """Draw the test part: ceil(n x test_size) utterances, as near as can be the same share of each emotion.
+
+    Parameters
+    ----------
+    emotions : sequence of str, shape (n,)
+    test_size : float
+    seed : int
+
+    Returns
+    -------
+    ndarray of str, shape (n,)
+        ``train`` or ``test``; an emotion's last utterance is never taken away from ``train``.
+    """
+    emotions = np.asarray(emotions, dtype=object)
+    counts = pd.Series(emotions).value_counts().sort_index()
+    share = counts * test_size
+    n_tested = share.astype(int)
+    for emotion in (share - n_tested).sort_values(ascending=False, kind="stable").index:
+        if n_tested.sum() < math.ceil(len(emotions) * test_size) and n_tested[emotion] < counts[emotion] - 1:
+            n_tested[emotion] += 1
+    drawn, parts = np.random.default_rng(seed).permutation(len(emotions)), np.full(len(emotions), "train")
+    for emotion, n in n_tested.items():
+        parts[drawn[emotions[drawn] == emotion][:n]] = "test"
+    return parts
+
+
+def redraw(table, *, seed):
+    """Draw the random part of an index table anew, corpus by corpus.
+
+    Parameters
+    ----------
+    table : DataFrame
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        A copy; what was kept out stays out.
+    """
+    drawn = check(table).copy()
+    for _, rows in table[table["part"] != ""].groupby("corpus"):
+        drawn.loc[rows.index, "part"] = random_parts(rows["emotion"], seed=seed)
+    drawn.attrs = {**table.attrs, "protocol": "random", "seed": seed}
+    return drawn
+
+
+def parts(table):
+    """Count emotions by part.
+
+    Parameters
+    ----------
+    table : DataFrame
+        An index table.
+
+    Returns
+    -------
+    DataFrame of int, shape (n_emotions + 1, 3)
+        Columns ``total``, ``train``, ``test``; a row per emotion in `serlib.labels`' order, and one for ``all``.
+    """
+    used = table[table["part"] != ""]
+    counts = pd.crosstab(used["emotion"], used["part"]).reindex(
+        index=list(labels.ordered(used["emotion"])), columns=["train", "test"], fill_value=0
+    )
+    counts.insert(0, "total", counts.sum(axis=1))
+    counts.loc["all"] = counts.sum()
+    return counts.rename_axis(index="emotion", columns=None)
+
+
+def write(table, csv):
+    """Write an index table as CSV, and its `attrs` as JSON beside it.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of one corpus, or of several (see `join`).
+    csv : path-like
+        Ends in ``.csv``.
+
+    Raises
+    ------
+    ValueError
+        If it has the name of the table that declares a corpus of your own, or beside it is a JSON file that is not
+        serlib's.
+    IsADirectoryError
+        If a folder is there.
+    """
+    csv = Path(csv)
+    if csv.name == corpora.OWN_TABLE:
+        raise ValueError(f"{csv} would declare a corpus; nothing was written. Name another place with -o")
+    content = table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode()
+    about = {"corpus": "+".join(names(table)), **table.attrs}
+    storage.write_described({csv: content}, csv.with_suffix(".json"), about)
+
+
+def read(csv):
+    """Read an index table that `write` wrote.
+
+    Parameters
+    ----------
+    csv : path-like
+
+    Returns
+    -------
+    DataFrame
+        As `scan` returns it; ``attrs`` come from the JSON file beside it, if there is one. Of a table that was edited
+        since it was written, nothing is believed but where the recordings are, and ``attrs["problems"]`` says so.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is not an index table: columns missing, or as `check` says.
+    """
+    csv = Path(csv)
+    if not csv.is_file():
+        raise FileNotFoundError(f"{csv} does not exist; expected an index table. Make it with 'python -m serlib index'")
+    text, again = storage.read_text(csv), f"make it again with 'python -m serlib index -n NAME -o {csv}'"
+    storage.column_names(csv, text, wanted=COLUMNS, again=again)
+    try:
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    except pd.errors.ParserError as error:
+        raise ValueError(f"{csv} is not a CSV table ({error}); {again}") from None
+    if table.empty:
+        raise ValueError(f"{csv} has no rows; {again}")
+    try:
+        table = table.reindex(columns=[*COLUMNS, *DEMOGRAPHICS], fill_value="")
+        table["age"] = table["age"].replace("", None)
+        table = table.astype(NUMBERS)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{csv} has text among its numbers ({error}); {again}") from None
+    table.attrs = _attrs_beside(csv, again)
+    return check(table, called=str(csv), again=again).sort_values("utterance", ignore_index=True)
+
+
+def _attrs_beside(csv, again):
+    """Return what the JSON file beside a table holds."""
+    beside = csv.with_suffix(".json")
+    attrs = storage.read_json(beside) if beside.is_file() else {}
+    sources = attrs.get("sources", {}) if isinstance(attrs, dict) else None
+    each = [attrs, *sources.values()] if isinstance(sources, dict) else [None]
+    if not all(isinstance(one, dict) and isinstance(one.get("folder", ""), str) for one in each):
+        raise ValueError(f"{beside} does not say where the recordings of {csv.name} are; {again}")
+    is_same = storage.is_described(csv, attrs)
+    attrs.pop("sha256", None)
+    if is_same:
+        return attrs
+    kept = {
+        name: value for name, value in attrs.items() if name in ("corpus", "folder", "synthetic", "labels", "sources")
+    }
+    edited = f"{csv} was edited after it was indexed: its parts are taken as they stand"
+    return {**kept, "edited": edited, "problems": [edited]}
+
+
+def check(table, *, called="the table", again="index the corpus again"):
+    """Return an index table if it is one, whatever made it; of how many corpora does not matter.
+
+    Parameters
+    ----------
+    table : DataFrame
+    called : str
+        What to call it in messages.
+    again : str
+        What to do next, in messages.
+
+    Returns
+    -------
+    DataFrame
+        The same rows, each with a row number of its own; ``attrs`` as given.
+
+    Raises
+    ------
+    TypeError
+        If it is not a DataFrame.
+    ValueError
+        If a column is missing, an utterance is there twice, an emotion or part is unknown, a speaker is missing, a
+        number is impossible, or a path leads out of the corpus's folder.
+    """
+    if not isinstance(table, pd.DataFrame):
+        raise TypeError(f"{called} is a {type(table).__name__}; expected an index table (DataFrame). See index.load")
+    if missing := [column for column in COLUMNS if column not in table]:
+        raise ValueError(f"{called} has no column {missing[0]!r}; expected {', '.join(COLUMNS)}; {again}")
+    if (twice := table.loc[table["utterance"].duplicated(), "utterance"]).size:
+        n = f" ({len(twice):,} rows too many)"
+        raise ValueError(f"{called} holds {few(twice)} twice{n}; expected each utterance once. Use drop_duplicates()")
+    if (nobodys := table.loc[table["speaker"].isna() | (table["speaker"] == ""), "utterance"]).size:
+        raise ValueError(f"{called} does not say who speaks in {few(nobodys)}; {again}")
+    for column, allowed in (("emotion", labels.EMOTIONS), ("part", PARTS)):
+        if unknown := sorted(set(map(str, table[column])).difference(allowed)):
+            raise ValueError(f"{called} has unknown values in {column!r}: {unknown[:3]}; expected {allowed}")
+    least = pd.Series({"duration_s": 0, "sample_rate_hz": 1, "channels": 1})
+    numbers = table[least.index].astype(float)
+    if not ((numbers >= least) & np.isfinite(numbers)).all(axis=None):
+        raise ValueError(f"{called} has durations, rates or numbers of channels that no recording has; {again}")
+    if strange := [name for name in map(str, table["corpus"].unique()) if not re.fullmatch(r"\w[\w.-]*", name)]:
+        raise ValueError(f"{called} holds the corpus {strange[0]!r}; expected corpora called by their ids; {again}")
+    suspects = table.loc[table["path"].str.contains(r"\.\.|^[/\\]|:", na=True), "path"]
+    if astray := [path for path in suspects if corpora.leads_out(path)]:
+        inside = f"expected paths inside it; {again}"
+        raise ValueError(f"{called} has paths that lead out of the corpus's folder: {few(astray)}; {inside}")
+    return table.reset_index(drop=True) if table.index.has_duplicates else table
+
+
+def names(table):
+    """Return the ids of a table's corpora, sorted."""
+    return sorted(table["corpus"].unique())
+
+
+def join(tables):
+    """Put index tables of different corpora into one.
+
+    Parameters
+    ----------
+    tables : sequence of DataFrame
+
+    Returns
+    -------
+    DataFrame
+        Sorted by ``utterance``; each utterance keeps its part. ``attrs["sources"]`` holds each corpus's ``attrs``.
+
+    Raises
+    ------
+    ValueError
+        If there are none, an utterance is in two of them, or one of them is not an index table.
+    """
+    tables = [check(table, called=f"table {number} of {len(tables)}") for number, table in enumerate(tables, 1)]
+    if not tables:
+        raise ValueError("no index table is given; expected one or more. See index.load")
+    if len(tables) == 1:
+        return tables[0]
+    known = {}
+    for table in tables:
+        known |= sources(table)
+    joined = pd.concat(tables, ignore_index=True)
+    joined = check(joined.sort_values("utterance", ignore_index=True))
+    joined.attrs = {
+        "corpus": "+".join(names(joined)),
+        "synthetic": any(bool(one.get("synthetic")) for one in known.values()),
+    }
+    joined.attrs |= {"sources": known, "dropped": _all(known, "dropped"), "problems": _all(known, "problems")}
+    seeds, versions = ({one.get(key) for one in known.values()} for key in ("seed", "protocol"))
+    joined.attrs |= {"seed": seeds.pop()} if len(seeds) == 1 else {}
+    joined.attrs |= {"protocol": versions.pop()} if len(versions) == 1 else {}
+    return joined
+
+
+def sources(table):
+    """Return what is known of each corpus of a table: {corpus id: what `attrs` holds of it}."""
+    if "sources" in table.attrs:
+        return {name: table.attrs["sources"].get(name, {}) for name in names(table)}
+    found = names(table)
+    is_about = len(found) == 1 and table.attrs.get("corpus", found[0]) == found[0]
+    return {name: dict(table.attrs) if is_about else {} for name in found}
+
+
+def label_versions(table):
+    """Return the version of the labels of each corpus of a table: a name, or {corpus id: name} for several."""
+    versions = {name: about.get("labels") for name, about in sources(table).items()}
+    return versions if len(versions) > 1 else next(iter(versions.values()))
+
+
+def _all(known, key):
+    return [one for about in known.values() for one in about.get(key, [])]
+
+
+def fingerprint(table):
+    """Return a hash of the task that a table poses: which recordings, with which emotions and version of labels.
+
+    It is made from the rows that have a part, and not from the route by which they came. Two scores, or a score and a
+    bundle, belong together only if it is the same.
+
+    Parameters
+    ----------
+    table : DataFrame
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    used = table.loc[table["part"] != "", ["utterance", "emotion", "content"]].sort_values("utterance")
+    text = used.to_csv(index=False, lineterminator="\n")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def few(items):
+    """Name at most three, and how many more there are."""
+    items = [str(item) for item in items]
+    more = f" and {len(items) - 3:,} more" if len(items) > 3 else ""
+    return ", ".join(repr(item) for item in items[:3]) + more
