@@ -409,7 +409,8 @@ def _judge_formats(chosen, passport):
         if head.container == "AIFF" and file.file.suffix.lower() == ".wav":
             findings.append(_finding("aiff", file.path, "AIFF inside .wav", "WAV"))
         if passport.channels and head.channels != passport.channels:
-            findings.append(_finding("channels", file.path, f"{head.channels} channels", str(passport.channels)))
+            found = f"{head.channels} channel{'s' * (head.channels != 1)}"
+            findings.append(_finding("channels", file.path, found, str(passport.channels)))
         if passport.sample_rate_hz and head.sample_rate_hz != passport.sample_rate_hz:
             found, expected = (f"{rate:,} Hz" for rate in (head.sample_rate_hz, passport.sample_rate_hz))
             findings.append(_finding("rate", file.path, found, expected))

@@ -144,7 +144,7 @@ def evaluate_command(
     normalise: Annotated[
         str | None, typer.Option(help="'speaker': standardise each speaker's vectors by his own; another protocol.")
     ] = None,
-    into: Annotated[Path | None, typer.Option(help="A bundle that is told its score on unseen speakers.")] = None,
+    into: Annotated[Path | None, typer.Option(help="A bundle to write the score on unseen speakers into.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The predictions table to write.")] = None,
     data: Data = None,
     verify: Verify = False,
@@ -192,26 +192,30 @@ def evaluate_command(
 
         bundle.write_score(into, result)
     for problem in result.about["problems"]:
-        say(problem)
+        if problem not in table.attrs.get("problems", []):  # those were said when it was indexed
+            say(problem)
     leaks = ", ".join(f"{leak['n']:,} {leak['kind']}" for leak in result.about["leaks"])
     audited = f"audit: tested utterances of {summary['n']:,} with their like in training, by kind: {leaks}"
     if as_json:
         say(audited)
         print_json(summary)
-        return
+    else:
+        _print_scores(result, summary)
+        print_lines(audited, file)
+
+
+def _print_scores(result, summary):
+    """Print each emotion's scores, and the UAR with its interval."""
+    from .. import metrics
+
     what = f"synthetic {summary['corpus']}" if result.about["synthetic"] else summary["corpus"]
-    title = f"{what}, {chosen.name}, {summary['protocol']}: {summary['n_folds']} folds"
+    title = f"{what}, {summary['recipe']}, {summary['protocol']}: {summary['n_folds']} folds"
     print_table(metrics.per_emotion(result.predictions), title)
-    interval = summary["uar_ci95"]
-    spread = (
-        f"95 % interval over speakers {interval[0]:.3f} to {interval[1]:.3f}"
-        if interval
-        else "no interval: < 6 speakers"
-    )
+    interval, spread = summary["uar_ci95"], "no interval: < 6 speakers"
+    if interval:
+        spread = f"95 % interval over speakers {interval[0]:.3f} to {interval[1]:.3f}"
     print_lines(f"UAR {summary['uar']:.3f} ({spread}), chance {summary['chance']:.3f}")
     print_lines(f"{_accuracy(result.predictions)}; {summary['n']} utterances")
-    print_lines(audited)
-    print_lines(file)
 
 
 def _refuse_score(folder, protocol, table, recipe, epochs):
