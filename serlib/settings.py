@@ -7,7 +7,6 @@ from pathlib import Path
 import platformdirs
 
 SEED = 42
-PROFILES = ("tiny", "full")
 
 
 @dataclass(frozen=True)

@@ -156,11 +156,6 @@ class Voice:
     channel_db: np.ndarray  # gain at each knot, equally spaced in mel
 
 
-def write_all(root, *, seed=42):
-    """Write all seven corpora below `root`, as `write` does; return {corpus id: folder}."""
-    return {name: write(name, root, seed=seed) for name in corpora.NAMES}
-
-
 def write(name, root, *, seed=42):
     """Write a synthetic corpus, unless it is there already.
 

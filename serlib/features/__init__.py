@@ -3,7 +3,7 @@
 A kind is one file: a subclass of `Features` with its settings, and its name in `KINDS`.
 """
 
-from .base import KINDS, Features, apply, from_dict, get, identity, name_of, to_dict
+from .base import KINDS, Features, apply, from_dict, get, identity, to_dict
 from .extraction import extract, from_file, in_chunks, level_and_pitch, parallel
 from .log_mel import LogMel
 from .mfcc import (
@@ -43,7 +43,6 @@ __all__ = [
     "mel_bands",
     "mel_db",
     "mfcc",
-    "name_of",
     "parallel",
     "project",
     "spectrogram_db",

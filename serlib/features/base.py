@@ -57,11 +57,6 @@ class Features(msgspec.Struct, frozen=True, tag_field="kind", tag="features"):
         return self.__struct_config__.tag
 
 
-def name_of(features):
-    """Return a short name of features: that of the kind, with ``*`` if a field is not the default."""
-    return features.name + ("" if features == type(features)() else "*")
-
-
 def to_dict(features):
     """Return features as a dict that JSON can carry; the key ``kind`` holds the name of the kind."""
     return msgspec.to_builtins(features)
