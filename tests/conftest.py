@@ -1,13 +1,16 @@
 """What tests share: the tiny profile, synthetic corpora made once, small wav files, real audio where there is some."""
 
 import contextlib
+import io
 import os
 import socket
+import subprocess
 import sys
 import time
 import urllib.request
 import zlib
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -41,20 +44,31 @@ def workplace(tmp_path, monkeypatch):
     return tmp_path
 
 
+def in_this_process(*words, folder, **environment):
+    """Run a command of the terminal without a process of its own: it ends as `subprocess.run` says of one."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    environment |= {"OPENBLAS_NUM_THREADS": "1"}
+    with (
+        contextlib.chdir(folder),
+        mock.patch.dict(os.environ, environment),
+        mock.patch.object(sys, "argv", ["serlib", *map(str, words)]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        cli.main()
+    texts = (stream.buffer.getvalue().decode() for stream in (out, err))
+    return subprocess.CompletedProcess(words, ended.value.code or 0, *texts)
+
+
 @pytest.fixture
-def terminal(workplace, monkeypatch, capsys):
+def terminal(workplace):
     """A function that runs a command in this process: exit code, stdout, and stderr but for what it announces."""
-    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
-    monkeypatch.setenv("COLUMNS", "2000")  # no line is broken
 
     def run(*words):
-        monkeypatch.setattr(sys, "argv", ["serlib", *map(str, words)])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        said = capsys.readouterr()
-        lines = [line for line in said.err.splitlines() if not line.startswith("serlib: profile")]
-        return ended.value.code or 0, said.out, lines
+        done = in_this_process(*words, folder=workplace, COLUMNS="2000")  # no line is broken
+        lines = [line for line in done.stderr.splitlines() if not line.startswith("serlib: profile")]
+        return done.returncode, done.stdout, lines
 
     return run
 

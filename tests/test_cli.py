@@ -1,4 +1,4 @@
-"""The terminal's contract, kept by real processes, but for what is refused."""
+"""The terminal's contract: each command in a real process once, its variants in this one."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REAL, put_at_hand, real
+from conftest import REAL, in_this_process, put_at_hand, real
 
 from serlib import audio, index
 
@@ -21,14 +21,14 @@ def run(made, tmp_path_factory):
     place = tmp_path_factory.mktemp("terminal")
     put_at_hand(made, place)
 
-    def call(*words, code=0, **environment):
-        done = subprocess.run(
-            [sys.executable, "-m", "serlib", *map(str, words)],
-            capture_output=True,
-            text=True,
-            cwd=place,
-            env={**os.environ, "SERLIB_PROFILE": "tiny", "COLUMNS": "120", **environment},
-        )
+    def call(*words, code=0, is_process=False, **environment):
+        environment = {"SERLIB_PROFILE": "tiny", "COLUMNS": "120", **environment}
+        if is_process:
+            command = [sys.executable, "-m", "serlib", *map(str, words)]
+            environment = {**os.environ, **environment}
+            done = subprocess.run(command, capture_output=True, text=True, cwd=place, env=environment)
+        else:
+            done = in_this_process(*words, folder=place, **environment)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done
@@ -41,7 +41,9 @@ def run(made, tmp_path_factory):
 def bundle(run):
     """What `train --json` says of a small model, made from the table that `index` wrote."""
     run("index", "-n", "emodb", "-o", "mine.csv")
-    return json.loads(run("train", "-p", "mine.csv", "--epochs", 3, "-o", "b", "-a", "-c", "--json").stdout)
+    return json.loads(
+        run("train", "-p", "mine.csv", "--epochs", 3, "-o", "b", "-a", "-c", "--json", is_process=True).stdout
+    )
 
 
 def user_error(done):
@@ -53,14 +55,14 @@ def user_error(done):
 
 
 def test_no_command_says_what_is_there_and_what_next(run):
-    done = run()
+    done = run(is_process=True)
     assert "profile tiny" in done.stdout
     assert all(name in done.stdout for name in ("emovo", "crema-d", "shemo"))
     assert "Next: python -m serlib train" in done.stdout
 
 
 def test_help_names_the_commands_and_no_others(run):
-    text = run("--help").stdout
+    text = run("--help", is_process=True).stdout
     commands = text.split("Commands:")[1].split()
     listed = {"doctor", "download", "index", "train", "evaluate", "audit", "predict", "synthetic", "figures", "cache"}
     assert listed <= set(commands)
@@ -68,7 +70,7 @@ def test_help_names_the_commands_and_no_others(run):
 
 
 def test_index_keeps_its_contract(run):
-    done = run("index", "-n", "EMODB", "--json")
+    done = run("index", "-n", "EMODB", "--json", is_process=True)
     said = json.loads(done.stdout)
     assert list(said) == ["corpus", "csv", "n_utterances", "n_speakers", "by_emotion", "parts", "dropped", "problems"]
     table = index.read(run.place / said["csv"])
@@ -80,7 +82,7 @@ def test_index_keeps_its_contract(run):
 
 
 def test_doctor_keeps_its_contract(run, wavs):
-    said = json.loads(run("doctor", "-n", "emodb", "--json").stdout)
+    said = json.loads(run("doctor", "-n", "emodb", "--json", is_process=True).stdout)
     assert said == {"corpus": "emodb", "ok": True, "n_found": 280, "n_expected": 280, "findings": []}
     folder = wavs("wav/03a01Fa.wav", "wav/08a01Wa - Copy.wav")
     done = run("doctor", "-d", folder, "--json", code=1)
@@ -156,7 +158,9 @@ def test_the_originals_option_letters_work(run, bundle):
 
 
 def test_evaluate_keeps_its_contract(run, bundle):
-    said = json.loads(run("evaluate", "-p", "mine.csv", "--folds", 2, "--epochs", 1, "-o", "p.csv", "--json").stdout)
+    said = json.loads(
+        run("evaluate", "-p", "mine.csv", "--folds", 2, "--epochs", 1, "-o", "p.csv", "--json", is_process=True).stdout
+    )
     assert list(said) == [
         *(
             "corpus",
@@ -200,7 +204,7 @@ def test_audit_keeps_its_contract(run, tmp_path):
     train, test = tmp_path / "train.txt", tmp_path / "test.csv"
     train.write_text("03a01Fa.wav\n03a01Fa.wav\n08b01Na.wav\n")
     test.write_text("path,emotion\nwav/09a01Fa.wav,happy\nwav/08b01Wa.wav,angry\n")
-    said = json.loads(run("audit", train, test, "--json", code=1).stdout)
+    said = json.loads(run("audit", train, test, "--json", code=1, is_process=True).stdout)
     assert list(said) == ["ok", "parts", "compared", "findings", "unchecked"]
     assert said["parts"] == [
         {"part": "train", "n": 3, "speakers": 2, "corpora": "emodb"},
@@ -226,7 +230,7 @@ def test_the_table_that_index_writes_is_audited(run, bundle):
 
 
 def test_the_cache_is_shown_and_cleared(run, bundle):
-    said = json.loads(run("cache", "--json").stdout)
+    said = json.loads(run("cache", "--json", is_process=True).stdout)
     assert list(said) == ["file", "bytes", "n_contents", "n_vectors"]
     assert said["n_vectors"] >= 280
     assert said["file"] == str(run.place / "build/tiny/cache/cache.sqlite")
@@ -249,7 +253,7 @@ def test_predict_keeps_its_contract(run, bundle, tmp_path):
     assert [document["path"] for document in said] == [str(wav) for wav in wavs]
     assert all(list(document) == ["path", "emotion", "probabilities", "warnings"] for document in said)
     (tmp_path / "a.wav").write_text("no sound")
-    done = run("predict", tmp_path / "a.wav", wavs[0], "-m", "b", "--json", code=1)
+    done = run("predict", tmp_path / "a.wav", wavs[0], "-m", "b", "--json", code=1, is_process=True)
     bad, good = json.loads(done.stdout)
     assert "is text" in bad["error"]
     assert good["emotion"] in good["probabilities"]
@@ -315,7 +319,7 @@ def test_synthetic_writes_all_corpora(run, made, tmp_path):
     there = made["emodb"].parent
     root = shutil.copytree(there, tmp_path / "corpora", ignore=shutil.ignore_patterns("EMOVO", "ShEMO"))
     folders = ("EMOVO", "EMODB", "TESS", "SAVEE", "RAVDESS", "CREMA-D", "ShEMO")
-    assert run("synthetic", "-o", root).stdout.split() == [str(root / name) for name in folders]
+    assert run("synthetic", "-o", root, is_process=True).stdout.split() == [str(root / name) for name in folders]
     written, expected = ({str(file.relative_to(at)) for file in at.rglob("*")} for at in (root, there))
     assert written == expected
 
@@ -324,7 +328,12 @@ def test_synthetic_writes_all_corpora(run, made, tmp_path):
 @pytest.mark.slow
 def test_the_main_job_runs_on_real_speech(run, tmp_path):
     folder = real("emodb")
-    environment = {"SERLIB_PROFILE": "full", "SERLIB_DATA": str(REAL), "SERLIB_CACHE": str(tmp_path)}
+    environment = {
+        "is_process": True,
+        "SERLIB_PROFILE": "full",
+        "SERLIB_DATA": str(REAL),
+        "SERLIB_CACHE": str(tmp_path),
+    }
     said = json.loads(run("index", "-n", "emodb", "--json", **environment).stdout)
     assert (said["n_utterances"], said["n_speakers"], said["problems"]) == (535, 10, [])
     said = json.loads(run("train", "-n", "emodb", "--json", **environment).stdout)

@@ -114,6 +114,8 @@ def test_learning_curves_show_every_fold():
     history = pd.DataFrame({"fold": [0, 0, 1, 1], "epoch": [1, 2, 1, 2]}).assign(
         loss=1.0, accuracy=0.5, val_loss=1.1, val_accuracy=0.4
     )
+    (line, *_) = figures.draw_history(history[:1])[0].get_lines()
+    assert line.get_marker() == "o", "one epoch is a point, which can be seen"
     left, right = figures.draw_history(history)
     assert (len(left.lines), len(right.lines)) == (4, 4)
     assert (left.get_ylabel(), right.get_ylabel()) == ("loss", "accuracy")

@@ -183,13 +183,45 @@ def test_spec_augment_hides_a_stretch_of_frames_and_of_bands_in_training_alone()
     model = models.AttentionCnn(mask_frames=5, mask_bands=3)
     X = np.random.default_rng(0).normal(size=(200, 20, 10)).astype(np.float32)
     model._prepare(X)
-    augmented = np.asarray(model._augment(tf, tf.constant(X), tf.random.Generator.from_seed(1)))
+    network = model.build(X.shape[1:], 2)
+    augmented = np.asarray(model._augment(tf, network, tf.constant(X), tf.random.Generator.from_seed(1)))
     is_hidden = np.isclose(augmented, model.mean_) & ~np.isclose(X, model.mean_)
     n_frames, n_bands = is_hidden.all(axis=2).sum(axis=1), is_hidden.all(axis=1).sum(axis=1)
     assert set(n_frames) == set(range(6))
     assert set(n_bands) == set(range(4))
     kept = ~is_hidden
     np.testing.assert_array_equal(augmented[kept], X[kept])
+
+
+@pytest.mark.parametrize("model", [SHORT, models.AttentionCnn(epochs=2, random_state=0)], ids=["cnn", "attention-cnn"])
+def test_a_training_with_compiled_steps_of_another_is_as_one_with_its_own(learnable, model):
+    X, y = learnable
+    X = X if model.n_dims == 1 else np.repeat(X[:, None, :20], 16, axis=1)
+    alone = []
+    for rows in (slice(None), slice(10, None)):
+        models.network._IDLE_LOOPS.clear()
+        alone.append(clone(model).fit(X[rows], y[rows], validation=(X[:9], y[:9])))
+    (loop,) = models.network._IDLE_LOOPS.values()
+    first = clone(model).fit(X, y, validation=(X[:9], y[:9]))
+    assert list(models.network._IDLE_LOOPS.values()) == [loop], "the steps are compiled once"
+    second = clone(model).fit(X[10:], y[10:], validation=(X[:9], y[:9]))
+    for ours, theirs in zip((first, second), alone, strict=True):
+        np.testing.assert_array_equal(ours.predict_proba(X), theirs.predict_proba(X))
+        assert ours.history_.equals(theirs.history_)
+
+
+def test_two_trainings_at_once_do_not_share_their_steps(learnable):
+    X, y = learnable
+    expected = clone(SHORT).fit(X, y).predict_proba(X)  # and its steps are kept
+    inner = []
+
+    def train_another(model, scores):
+        if not inner:
+            inner.append(clone(SHORT).fit(-X, y))
+
+    outer = clone(SHORT).fit(X, y, on_epoch=train_another)
+    np.testing.assert_array_equal(outer.predict_proba(X), expected)
+    np.testing.assert_array_equal(inner[0].predict_proba(X), clone(SHORT).fit(-X, y).predict_proba(X))
 
 
 def test_something_is_learned(learnable):

@@ -100,14 +100,16 @@ def draw_history(history, *, axes=None, validation="validation"):
         )
     axes = plt.subplots(1, 2, figsize=(8.4, 3.2), layout="constrained")[1] if axes is None else axes
     folds = [rows for _, rows in history.groupby("fold")]
-    alpha = 1.0 if len(folds) == 1 else 0.45
+    how = {"alpha": 1.0 if len(folds) == 1 else 0.45, "lw": 1.3}
+    last = history["epoch"].max()
+    if last == 1:
+        how["marker"] = "o"  # a line of one point cannot be seen
     for ax, measure in zip(axes, ("loss", "accuracy"), strict=True):
         for number, rows in enumerate(folds):
             for column, colour, name in ((measure, TRAIN, "train"), (f"val_{measure}", TEST, validation)):
-                ax.plot(
-                    rows["epoch"], rows[column], color=colour, alpha=alpha, label=name if number == 0 else None, lw=1.3
-                )
-        ax.set(xlabel="epoch", ylabel=measure, xlim=(1, history["epoch"].max()))
+                label = name if number == 0 else None
+                ax.plot(rows["epoch"], rows[column], color=colour, label=label, **how)
+        ax.set(xlabel="epoch", ylabel=measure, xlim=(1, max(last, 2)))
         despine(ax)
     high = np.nanpercentile(history[["loss", "val_loss"]].to_numpy(), 98)
     axes[0].set_ylim(0, 1.05 * high)

@@ -97,9 +97,9 @@ class AttentionCnn(NetworkClassifier):
         network.get_layer("standardise").set_weights([mean, variance])
         return network
 
-    def _augment(self, tf, x, rng):
+    def _augment(self, tf, network, x, rng):
         """Hide a stretch of frames and one of bands of each utterance: they get the mean of the training utterances."""
-        mean = tf.constant(self.mean_, tf.float32)
+        mean = network.get_layer("standardise").moving_mean
         n, n_frames, n_bands = tf.shape(x)[0], x.shape[1], x.shape[2]
 
         def hidden(length, longest):

@@ -76,7 +76,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         """Return features as the network takes them."""
         return X
 
-    def _augment(self, tf, x, rng):
+    def _augment(self, tf, network, x, rng):
         """Return a batch as it is trained on; here, as it is."""
         return x
 
@@ -136,35 +136,40 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         ValueError
             If there is nothing to train on, there are fewer than two emotions, or the features do not fit.
         """
-        import pandas as pd
-
         X, y = np.asarray(X, np.float32), np.asarray(y, dtype=str)
         if not len(X):
             raise ValueError("there is no utterance to train on; expected at least one")
         self.classes_, self.n_features_in_ = np.unique(y), X.shape[-1]
         self._prepare(X)
-        self.network_ = self.build(X.shape[1:], len(self.classes_))
-        tf, rng = tensorflow(), np.random.default_rng(self.random_state)
-        data = [tf.constant(self._inputs(X)), tf.constant(self._one_hot(y))]
-        weights = self._weights(y, sample_weight)
-        data += [] if weights is None else [tf.constant(weights)]
+        network, weights = self.build(X.shape[1:], len(self.classes_)), self._weights(y, sample_weight)
+        data = [self._inputs(X), self._one_hot(y), *([] if weights is None else [weights])]
         held_out = None
         if validation is not None:
             known = np.isin(validation[1], self.classes_)
             if known.any():
                 held_out = self._inputs(validation[0][known]), self._one_hot(np.asarray(validation[1], str)[known])
-        train_epoch, evaluate = self._compiled_steps(tf)
-        rows, bar = [], tqdm(range(1, self.epochs + 1), desc="train", unit="epoch", disable=not progress)
+        with _training_loop(self, network, X.shape[1:], is_weighted=weights is not None) as loop:
+            self.network_ = loop.network  # which `on_epoch` sees
+            self.history_ = self._train(loop, data, held_out, on_epoch, progress)
+        self.network_ = network
+        return self
+
+    def _train(self, loop, data, held_out, on_epoch, progress):
+        """Go through the epochs, and return what becomes ``history_``."""
+        import pandas as pd
+
+        tf, rng, n_utterances = tensorflow(), np.random.default_rng(self.random_state), len(data[0])
+        data, rows = [tf.constant(array) for array in data], []
+        bar = tqdm(range(1, self.epochs + 1), desc="train", unit="epoch", disable=not progress)
         for epoch in bar:
-            order = rng.permutation(len(X)) if self.shuffle else np.arange(len(X))
-            loss, accuracy = (float(value) for value in train_epoch(tf.constant(order), *data))
-            val_loss, val_accuracy = (float(value) for value in evaluate(*held_out)) if held_out else (np.nan, np.nan)
+            order = rng.permutation(n_utterances) if self.shuffle else np.arange(n_utterances)
+            loss, accuracy = map(float, loop.train_epoch(tf.constant(order), *data))
+            val_loss, val_accuracy = map(float, loop.evaluate(*held_out)) if held_out else (np.nan, np.nan)
             rows.append((epoch, loss, accuracy, val_loss, val_accuracy))
             bar.set_postfix(loss=f"{loss:.3f}", accuracy=f"{accuracy:.3f}", refresh=False)
             if on_epoch is not None and on_epoch(self, dict(zip(HISTORY_COLUMNS[1:], rows[-1], strict=True))):
                 break
-        self.history_ = pd.DataFrame(rows, columns=HISTORY_COLUMNS[1:])
-        return self
+        return pd.DataFrame(rows, columns=HISTORY_COLUMNS[1:])
 
     def _prepare(self, X):
         """Learn from the training features what the network needs before it is built; here, nothing."""
@@ -179,46 +184,6 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
     def _one_hot(self, y):
         """Return `y` as float32, shape (n_utterances, n_classes), a single 1 in each row."""
         return np.eye(len(self.classes_), dtype=np.float32)[np.searchsorted(self.classes_, y)]
-
-    def _compiled_steps(self, tf):
-        """Compile a whole epoch into one graph, and the validation pass into another.
-
-        Keras's own ``fit`` (and its ``steps_per_execution``) spends nearly all of its time between steps of a network
-        as small as these; the loop below takes the same steps - Keras's model, loss and optimiser, batches in the given
-        order - without leaving the graph. `benchmarks/RESULTS.md` has how much that gains; the tests hold the loop
-        to the losses of ``fit``.
-        """
-        network, batch_size, rng = self.network_, self.batch_size, tf.random.Generator.from_seed(self.random_state or 0)
-
-        def scores(x, y, probabilities, weight=None):
-            loss = network.compute_loss(y=y, y_pred=probabilities, sample_weight=weight)
-            is_right = tf.equal(tf.argmax(probabilities, axis=1), tf.argmax(y, axis=1))
-            return loss, tf.reduce_mean(tf.cast(is_right, tf.float32))
-
-        @tf.function(autograph=False)
-        def train_epoch(order, X, Y, *weights):
-            n_utterances = tf.shape(order)[0]
-
-            def step(start, total):
-                batch = order[start : start + batch_size]
-                x, y, *w = (tf.gather(array, batch) for array in (X, Y, *weights))
-                x = self._augment(tf, x, rng)
-                with tf.GradientTape() as tape:
-                    loss, accuracy = scores(x, y, network(x, training=True), *w)
-                gradients = tape.gradient(loss, network.trainable_variables)
-                network.optimizer.apply(gradients, network.trainable_variables)
-                return start + batch_size, total + tf.cast(tf.shape(batch)[0], tf.float32) * tf.stack([loss, accuracy])
-
-            begin = (0, tf.zeros(2))
-            _, total = tf.while_loop(lambda start, _: start < n_utterances, step, begin, parallel_iterations=1)
-            return tf.unstack(total / tf.cast(n_utterances, tf.float32))
-
-        @tf.function(autograph=False)
-        def evaluate(X, Y):
-            return scores(X, Y, network(X, training=False))
-
-        network.optimizer.build(network.trainable_variables)
-        return train_epoch, evaluate
 
     def predict_proba(self, X):
         """Return the probability of each class: ndarray of float32, shape (n_utterances, n_classes)."""
@@ -238,3 +203,81 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
                 warnings.filterwarnings("ignore", "In the future `np.object`", FutureWarning)  # Keras 3.15's own
                 self.network_.export(file, format="onnx", verbose=False)
             return file.read_bytes()
+
+
+class _TrainingLoop:
+    """An epoch of training compiled into one graph, and the validation pass into another.
+
+    Keras's own ``fit`` (and its ``steps_per_execution``) spends nearly all of its time between steps of a network as
+    small as these. The loop takes the same steps without leaving the graph: Keras's model, loss and optimiser, batches
+    in the given order. `benchmarks/RESULTS.md` has the gain; the tests hold the loop to the losses of ``fit``.
+    """
+
+    def __init__(self, model, shape, n_classes, is_weighted):
+        tf, batch_size = tensorflow(), model.batch_size
+        self.network = network = model.build(shape, n_classes)
+        network.optimizer.build(network.trainable_variables)
+        self.new_optimizer = [variable.numpy() for variable in network.optimizer.variables]
+        self.rng = rng = tf.random.Generator.from_seed(0)
+        x, y = tf.TensorSpec(network.input_shape), tf.TensorSpec(network.output_shape)
+        weight = [tf.TensorSpec((None,))] if is_weighted else []
+
+        def scores(x, y, probabilities, weight=None):
+            loss = network.compute_loss(y=y, y_pred=probabilities, sample_weight=weight)
+            is_right = tf.equal(tf.argmax(probabilities, axis=1), tf.argmax(y, axis=1))
+            return loss, tf.reduce_mean(tf.cast(is_right, tf.float32))
+
+        @tf.function(autograph=False, input_signature=[tf.TensorSpec((None,), tf.int64), x, y, *weight])
+        def train_epoch(order, X, Y, *weights):
+            n_utterances = tf.shape(order)[0]
+
+            def step(start, total):
+                batch = order[start : start + batch_size]
+                x, y, *w = (tf.gather(array, batch) for array in (X, Y, *weights))
+                x = model._augment(tf, network, x, rng)
+                with tf.GradientTape() as tape:
+                    loss, accuracy = scores(x, y, network(x, training=True), *w)
+                gradients = tape.gradient(loss, network.trainable_variables)
+                network.optimizer.apply(gradients, network.trainable_variables)
+                return start + batch_size, total + tf.cast(tf.shape(batch)[0], tf.float32) * tf.stack([loss, accuracy])
+
+            begin = (0, tf.zeros(2))
+            _, total = tf.while_loop(lambda start, _: start < n_utterances, step, begin, parallel_iterations=1)
+            return tf.unstack(total * (1 / tf.cast(n_utterances, tf.float32)))
+
+        @tf.function(autograph=False, input_signature=[x, y])
+        def evaluate(X, Y):
+            return scores(X, Y, network(X, training=False))
+
+        self.train_epoch, self.evaluate = train_epoch, evaluate
+
+
+_IDLE_LOOPS = {}
+_MAX_IDLE = 4
+_NOT_COMPILED = ("epochs", "shuffle", "class_weight", "random_state")  # parameters that the graphs do not hold
+
+
+@contextlib.contextmanager
+def _training_loop(model, network, shape, *, is_weighted):
+    """Lend a loop that starts as the new `network`, and copy into it what was learned.
+
+    Compiling a loop takes as long as 40 epochs of a small corpus, so it is kept for the next fold. Whoever uses it has
+    taken it out: two threads never share one.
+    """
+    parameters = {name: value for name, value in model.get_params().items() if name not in _NOT_COMPILED}
+    n_classes = network.output_shape[-1]
+    key = repr((type(model), shape, n_classes, is_weighted, parameters))
+    loop = _IDLE_LOOPS.pop(key, None) or _TrainingLoop(model, shape, n_classes, is_weighted)
+    _copy(network.variables, loop.network.variables)
+    _copy(loop.new_optimizer, loop.network.optimizer.variables)
+    loop.rng.reset_from_seed(model.random_state or 0)
+    yield loop
+    _copy(loop.network.variables, network.variables)
+    _IDLE_LOOPS[key] = loop
+    for oldest in list(_IDLE_LOOPS)[:-_MAX_IDLE]:
+        _IDLE_LOOPS.pop(oldest, None)
+
+
+def _copy(values, variables):
+    for value, variable in zip(values, variables, strict=True):
+        variable.assign(value)
