@@ -19,6 +19,11 @@ def served(made, tmp_path_factory):
         yield server, address
 
 
+def come_alone(served):
+    """Let one visitor come, who says what the first of `came` said, and return the answer."""
+    return asyncio.run(visitors.come(served[1], visitors.say(0), asyncio.Barrier(1)))["answer"]
+
+
 @pytest.fixture(scope="module")
 def came(served):
     return asyncio.run(visitors.visit(served[1], 2, lambda: 0))
@@ -35,11 +40,10 @@ def test_one_too_many_is_asked_to_wait_and_let_in_later(served, came):
     assert came["late"].code == 503
     assert b'http-equiv="refresh"' in came["late"].body
     assert b"One moment, please" in came["late"].body
-    (again,) = asyncio.run(visitors.visit(served[1], 1, lambda: 0))["visitors"]  # all have left
-    assert again["answer"] == again["expected"]
+    assert come_alone(served) == came["visitors"][0]["expected"], "all have left"
 
 
-def test_a_message_larger_than_any_recording_ends_the_connection_and_nothing_else(served):
+def test_a_message_larger_than_any_recording_ends_the_connection_and_nothing_else(served, came):
     async def send():
         async with visitors.entered(served[1]) as (_, connection):
             with contextlib.suppress(WebSocketClosedError):  # it may be closed while it is still written to
@@ -48,8 +52,7 @@ def test_a_message_larger_than_any_recording_ends_the_connection_and_nothing_els
                 pass
 
     asyncio.run(send())  # which ends when the connection does
-    (after,) = asyncio.run(visitors.visit(served[1], 1, lambda: 0))["visitors"]
-    assert after["answer"] == after["expected"]
+    assert come_alone(served) == came["visitors"][0]["expected"]
 
 
 def test_it_listens_to_this_machine_only(served):
