@@ -6,7 +6,7 @@ INSTALLED := .venv/installed
 TOOLS := build/tools
 OLDEST := build/oldest
 
-.PHONY: tutorial book test lint lab app figures bench results models browser pip-audit licences oldest clean
+.PHONY: tutorial book test lint lab app figures bench results models browser weights extras pip-audit licences oldest clean
 
 tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave the book
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
@@ -43,6 +43,12 @@ browser:  ## install Chromium for the tests that need a browser, where that is a
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	then apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium >/dev/null; \
 	else echo "No browser is found; install Chromium (on Debian: apt-get install chromium), else its tests skip."; fi
+
+weights: $(INSTALLED)  ## fetch the weights of the speech encoder (145 MB), for the recipes and tests that need them
+	$(BIN)/python -m serlib download whisper-base
+
+extras: $(INSTALLED)  ## install openSMILE (research and personal use only) and CTranslate2, which some tests compare with
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r constraints-extras.txt
 
 bench: $(INSTALLED)  ## time the original's procedure beside ours, on the corpora under SERLIB_DATA
 	$(BIN)/python benchmarks/bench.py

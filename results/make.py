@@ -25,7 +25,8 @@ PAGES = (HERE.parent / "README.md", HERE.parent / "datasets" / "README.md", HERE
 PROTOCOLS = ("random", "speakers", "loso")
 RECIPES = ("paper", "original-2021")
 ACROSS = ("paper", "paper-levelled")
-N_SEEDS = 5
+OVERVIEW = ("whisper+lda", "compare+svm", "egemaps+svm", "mfcc-functionals+svm", "log-mel+attention-cnn", *RECIPES)
+N_SEEDS = 5  # of `RECIPES`; of others one
 N_SEEDS_OF_LARGE = {("crema-d", "random"): 3, ("crema-d", "speakers"): 3, ("crema-d", "loso"): 0}
 
 
@@ -66,7 +67,7 @@ def within(corpus, names):
         (corpus, protocol, name, settings.SEED + number, None)
         for protocol in PROTOCOLS
         for name in names
-        for number in range(N_SEEDS_OF_LARGE.get((corpus, protocol), N_SEEDS))
+        for number in range(N_SEEDS_OF_LARGE.get((corpus, protocol), N_SEEDS) if name in RECIPES else 1)
     ]
 
 
@@ -82,6 +83,7 @@ def with_tables(text):
     """Return a page's text with what is generated made anew: between the comments that name it."""
     made = {"corpora": corpus_table, "passports": passports, "coverage": coverage_table}
     made |= {"results": lambda: results_table(HERE), "across": lambda: across_table(HERE)}
+    made |= {"overview": lambda: overview_table(HERE)}
     for name, make in made.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         if start in text:
@@ -171,6 +173,33 @@ def results_table(folder):
             runs = mine[(mine["protocol"] == protocol) & (mine["recipe"] == recipe)]
             if not runs.empty:
                 lines.append(f"| {name} | {protocol} | {recipe} | {_cells(runs)} | {listeners(corpus)} | {len(runs)} |")
+    return "\n".join(lines) + "\n"
+
+
+def overview_table(folder):
+    """Return the table of recipes by corpora on unseen speakers (protocol ``speakers``), as Markdown.
+
+    UAR, the mean over the seeds, and in brackets the mean of the 95 % intervals over speakers; below them what
+    listeners reach and chance; at the end of a row what the recipe costs, as ``benchmarks/costs.py`` measured it.
+    """
+    found = published(folder)
+    found = found[found["protocol"] == "speakers"]
+    costs = pd.read_csv(HERE / "costs.csv", index_col="recipe")
+    names = [corpus for corpus in corpora.NAMES if (found["corpus"] == corpus).any()]
+    titles = " | ".join(map(title, names))
+    lines = [f"| recipe | {titles} | extract EMODB | train a fold |", f"|---{'|---' * len(names)}|---|---|"]
+    for recipe in OVERVIEW:
+        cells = []
+        for corpus in names:
+            runs = found[(found["corpus"] == corpus) & (found["recipe"] == recipe)]
+            intervals = [limits for limits in runs["uar_ci95"] if isinstance(limits, list)]
+            interval = "–".join(f"{limit:.2f}" for limit in np.mean(intervals, axis=0)) if intervals else ""
+            cells.append(f"{runs['uar'].mean():.2f}{f' ({interval})' if interval else ''}" if len(runs) else "not made")
+        cost = [f"{seconds:,.1f} s" for seconds in costs.loc[recipe]] if recipe in costs.index else ["", ""]
+        lines.append(f"| {' | '.join((f'`{recipe}`', *cells, *cost))} |")
+    lines.append(f"| *listeners* | {' | '.join(map(listeners, names))} | | |")
+    chances = (f"{found.loc[found['corpus'] == corpus, 'chance'].iloc[0]:.2f}" for corpus in names)
+    lines.append(f"| *chance* | {' | '.join(chances)} | | |")
     return "\n".join(lines) + "\n"
 
 

@@ -13,6 +13,7 @@ CORE = (
     "settings",
     "storage",
     "cache",
+    "weights",
     "corpora",
     "audio",
     "synthetic",

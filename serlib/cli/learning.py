@@ -19,8 +19,8 @@ def recipes_command(as_json: AsJson = False):
 
     named = [{"name": name, "what": about} for name, about in recipes.ABOUT.items()]
     kinds = [
-        {"name": name, "what": kind.about, "shape": list(kind().shape), "cost": kind.cost, "licence": kind.licence}
-        for name, kind in features.KINDS.items()
+        {"name": name, "what": kind.about, "shape": list(kind.shape), "cost": kind.cost, "licence": kind.licence}
+        for name, kind in features.NAMED.items()
     ]
     classifiers = [
         {"name": name, "what": one.about, "cost": one.cost, "licence": one.licence}

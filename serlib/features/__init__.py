@@ -3,8 +3,9 @@
 A kind is one file: a subclass of `Features` with its settings, and its name in `KINDS`.
 """
 
-from .base import KINDS, Features, apply, from_dict, get, identity, to_dict
+from .base import KINDS, NAMED, Features, apply, from_dict, get, identity, to_dict
 from .extraction import extract, from_file, in_chunks, level_and_pitch, parallel
+from .hub import HubEncoder
 from .log_mel import LogMel
 from .mfcc import (
     MAX_NUMBERS_PER_S,
@@ -18,17 +19,26 @@ from .mfcc import (
     mfcc,
     spectrogram_db,
 )
+from .open_smile import Compare, Egemaps
 from .spaces import project, standardise
+from .whisper import Whisper
 
-KINDS |= {kind().name: kind for kind in (MfccMean, MfccFunctionals, LogMel)}
+_DEFAULTS = (Whisper(), MfccMean(), MfccFunctionals(), LogMel(), Egemaps(), Compare())
+KINDS |= {default.name: type(default) for default in _DEFAULTS} | {"hub": HubEncoder}
+NAMED |= {default.name: default for default in _DEFAULTS} | {"whisper-tiny.en": Whisper(model="whisper-tiny.en")}
 
 __all__ = [
     "KINDS",
     "MAX_NUMBERS_PER_S",
+    "NAMED",
+    "Compare",
+    "Egemaps",
     "Features",
+    "HubEncoder",
     "LogMel",
     "MfccFunctionals",
     "MfccMean",
+    "Whisper",
     "apply",
     "extract",
     "from_dict",

@@ -1,4 +1,4 @@
-"""`Features`: what decides the numbers that a signal becomes; and `KINDS`, the ones that a bundle may name."""
+"""`Features`: what decides the numbers that a signal becomes; `KINDS` of a bundle; `NAMED` ones."""
 
 import hashlib
 import inspect
@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 KINDS = {}
+NAMED = {}
 
 
 class Features(msgspec.Struct, frozen=True, tag_field="kind", tag="features"):
@@ -36,6 +37,15 @@ class Features(msgspec.Struct, frozen=True, tag_field="kind", tag="features"):
                 msgspec.convert(getattr(self, name), kind)
             except msgspec.ValidationError as error:
                 raise ValueError(f"{name} is {getattr(self, name)!r}: {str(error).lower()}") from None
+
+    def load(self):
+        """Load what `transform` needs besides the signal, such as weights; here, nothing.
+
+        Raises
+        ------
+        FileNotFoundError
+            If it is not there; the message says how to get it.
+        """
 
     def transform(self, signal):
         """Return the features of a signal.
@@ -77,16 +87,16 @@ def from_dict(fields):
     try:
         features = msgspec.convert(fields, kind)
     except msgspec.ValidationError as error:
-        raise ValueError(f"features {kind().name}: {str(error).lower()}") from None
+        raise ValueError(f"features {fields['kind']}: {str(error).lower()}") from None
     if unknown := sorted(set(fields) - set(to_dict(features))):
         raise ValueError(
-            f"features {features.name} have no setting {unknown[0]!r}; expected {', '.join(to_dict(kind()))}"
+            f"features {features.name} have no setting {unknown[0]!r}; expected {', '.join(to_dict(features))}"
         )
     return features
 
 
 def get(name):
-    """Return features of the kind called `name`, with default settings.
+    """Return the features called `name`: a kind with default settings, or one of its variants.
 
     Raises
     ------
@@ -98,9 +108,9 @@ def get(name):
     >>> get("mfcc-mean").shape
     (50,)
     """
-    if name not in KINDS:
-        raise ValueError(f"features {name!r} are unknown; use one of {', '.join(KINDS)}")
-    return KINDS[name]()
+    if name not in NAMED:
+        raise ValueError(f"features {name!r} are unknown; use one of {', '.join(NAMED)}")
+    return NAMED[name]
 
 
 def apply(features, signal):
@@ -120,8 +130,10 @@ def apply(features, signal):
 
 
 def identity(features):
-    """Return what identifies features in the cache: the fields and, for a kind of your own, its code."""
+    """Return what identifies features in the cache: the fields, the weights, and for a kind of your own its code."""
     fields = to_dict(features)
+    if hasattr(features, "weights_sha256"):
+        fields["weights_sha256"] = features.weights_sha256
     if type(features).__module__.startswith("serlib."):
         return fields
     try:

@@ -71,7 +71,7 @@ def extract(index, *, features, root=None, n_jobs=-1, verify=False, progress=Fal
     """
     job = functools.partial(from_file, features=features)
     made_by = _made_by(features=identity(features), scipy=scipy.__version__)
-    how = {"root": root, "n_jobs": n_jobs, "verify": verify, "progress": progress}
+    how = {"root": root, "n_jobs": n_jobs, "verify": verify, "progress": progress, "load": features.load}
     X = _measured(index, job, made_by, tuple(features.shape), desc="features", **how)
     if not np.isfinite(X).all():
         again = "clear it with 'python -m serlib cache --clear'"
@@ -110,7 +110,7 @@ def _level_and_pitch(source):
     return np.array([audio.level_db(signal), audio.pitch_hz(signal, sr)], np.float32)
 
 
-def _measured(table, job, made_by, shape, *, desc, root, n_jobs, progress, verify=False):
+def _measured(table, job, made_by, shape, *, desc, root, n_jobs, progress, verify=False, load=lambda: None):
     """Return what `job` makes of each recording of a table, from the cache where it is known."""
     from .. import index  # and with it pandas, which prediction does without
 
@@ -123,6 +123,8 @@ def _measured(table, job, made_by, shape, *, desc, root, n_jobs, progress, verif
         files |= dict(zip(rows["content"], (folder / path for path in rows["path"]), strict=True))
     known = cache.vectors(made_by, list(files), int(np.prod(shape)))
     unknown = [(content, file) for content, file in files.items() if content not in known]
+    if unknown:
+        load()
     job, unread = functools.partial(_compute, job), {}
     for done in in_chunks(job, unknown, n_jobs=n_jobs, desc=desc, progress=progress):
         unread |= {content: why for content, why in done.items() if isinstance(why, str)}

@@ -1,0 +1,173 @@
+"""The first layers of Whisper's encoder, averaged over time: a speech recogniser that still hears the voice."""
+
+import functools
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import onnxruntime
+import scipy.fft
+from msgspec import Meta
+
+from .. import weights
+from .base import Features
+from .mfcc import mel_bands
+
+SR, N_FFT, HOP_LENGTH, N_MELS = 16000, 400, 160, 80
+PIECE = 3000  # frames of the mel spectrogram, 30 s: as many as there are positions for
+EPSILON = 1e-5  # of the layer norms
+OPSET, IR_VERSION = 20, 9
+
+Layer = Annotated[int, Meta(ge=0, le=weights.N_LAYERS)]
+
+
+class Whisper(Features, frozen=True, tag="whisper"):
+    """Mean and standard deviation over time of some layers of Whisper's encoder [1]_.
+
+    The recording's own frames are encoded, 50 a second, without the padding to 30 s of the published model; a longer
+    recording is encoded in pieces of 30 s.
+
+    Attributes
+    ----------
+    model : str
+        ``whisper-base`` (multilingual, 512 dimensions) or ``whisper-tiny.en`` (English, 384 dimensions).
+    layers : tuple of int
+        0 is the input of the first block, k the output of the k-th.
+
+    References
+    ----------
+    .. [1] A. Radford et al., Robust speech recognition via large-scale weak supervision, ICML 2023.
+    """
+
+    about: ClassVar[str] = "mean and spread of Whisper's layers 2 to 4, without training it"
+    cost: ClassVar[str] = "20 ms for a second of speech; 145 MB to download"
+    licence: ClassVar[str] = "MIT (OpenAI)"
+    sr: ClassVar[int] = SR
+    model: Literal["whisper-base", "whisper-tiny.en"] = "whisper-base"
+    layers: Annotated[tuple[Layer, ...], Meta(min_length=1, max_length=weights.N_LAYERS + 1)] = (2, 3, 4)
+
+    @property
+    def shape(self):
+        return (2 * len(self.layers) * weights.KNOWN[self.model].n_dims,)
+
+    @property
+    def weights_sha256(self):
+        """The checksum of the weights, by which they are found."""
+        return weights.KNOWN[self.model].sha256
+
+    def load(self):
+        _encoder(self.model, max(self.layers))
+
+    def transform(self, signal):
+        mel, encode = log_mel(signal), _encoder(self.model, max(self.layers))
+        pieces = [encode(mel[start : start + PIECE]) for start in range(0, len(mel), PIECE)]
+        frames = np.concatenate(pieces, axis=1)[list(self.layers)].astype(np.float64)
+        return np.concatenate([frames.mean(axis=1), frames.std(axis=1)], axis=1).ravel().astype(np.float32)
+
+
+def log_mel(signal):
+    """Return the mel spectrogram as Whisper takes it.
+
+    Parameters
+    ----------
+    signal : ndarray of float32, shape (n_samples,)
+        Mono, in [-1, 1], at 16 kHz.
+
+    Returns
+    -------
+    ndarray of float32, shape (max(1, n_samples // 160), 80)
+        The logarithm of power, at most 8 decades below the loudest, moved and scaled to about [-1, 1].
+    """
+    signal = np.pad(signal, (0, max(0, N_FFT - len(signal))))
+    padded = np.pad(signal, N_FFT // 2, mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::HOP_LENGTH][: len(signal) // HOP_LENGTH]
+    window = np.hanning(N_FFT + 1)[:-1].astype(np.float32)
+    power = np.abs(scipy.fft.rfft(frames * window, axis=1)) ** 2
+    log10 = np.log10(np.maximum(power @ mel_bands(SR, N_FFT, N_MELS).T, 1e-10))
+    return (np.maximum(log10, log10.max() - 8) + 4) / 4
+
+
+@functools.lru_cache(maxsize=2)
+def _encoder(model, n_layers):
+    """Return a function from a mel spectrogram (n_frames, 80) to the layers (1 + n_layers, n_frames / 2, n_dims)."""
+    known = weights.KNOWN[model]
+    arrays = weights.read(weights.find(model))
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # recordings are computed side by side
+    graph = _graph(arrays, n_layers, known.n_heads)
+    session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    positions = arrays["encoder/position_encodings/encodings"]
+
+    def encode(mel):
+        n_frames = (len(mel) + 1) // 2
+        inputs = {"mel": np.ascontiguousarray(mel.T)[None], "positions": positions[:n_frames]}
+        return np.concatenate(session.run(None, inputs))
+
+    return encode
+
+
+def _graph(arrays, n_layers, n_heads):
+    """Write the encoder's stem and first layers as an ONNX model; its outputs are the layers."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes, constants = [], []
+    n_dims = len(arrays["encoder/conv1/bias"])
+
+    def constant(name, value):
+        constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def add(operator, inputs, output, **attributes):
+        nodes.append(helper.make_node(operator, inputs, [output], **attributes))
+        return output
+
+    def convolve(x, name, stride):
+        kernel = [constant(f"{name}/{part}", arrays[f"encoder/{name}/{part}"]) for part in ("weight", "bias")]
+        return add("Gelu", [add("Conv", [x, *kernel], name, pads=[1, 1], strides=[stride])], f"{name}/gelu")
+
+    def linear(x, name, scale=1):
+        weight = constant(f"{name}/weight", (arrays[f"{name}/weight"].T * scale).astype(np.float32))
+        bias = constant(f"{name}/bias", (arrays[f"{name}/bias"] * scale).astype(np.float32))
+        return add("Add", [add("MatMul", [x, weight], f"{name}/product"), bias], name)
+
+    def norm(x, name):
+        parts = [constant(f"{name}/{part}", arrays[f"{name}/{part}"]) for part in ("gamma", "beta")]
+        return add("LayerNormalization", [x, *parts], name, epsilon=EPSILON)
+
+    def heads(x, part, order):
+        split = add("Reshape", [f"{x}/{part}", "by_head"], f"{x}/{part}/heads")
+        return add("Transpose", [split], f"{x}/{part}/turned", perm=order)
+
+    def attend(x, name):
+        queries = np.repeat(
+            np.float32([1 / np.sqrt(n_dims // n_heads), 1, 1]), n_dims
+        )  # scaled, unlike keys and values
+        joined = linear(norm(x, f"{name}/layer_norm"), f"{name}/linear_0", scale=queries)
+        nodes.append(helper.make_node("Split", [joined, "three"], [f"{joined}/{part}" for part in "qkv"], axis=2))
+        scores = add("MatMul", [heads(joined, "q", [0, 2, 1, 3]), heads(joined, "k", [0, 2, 3, 1])], f"{name}/scores")
+        attention = add("Softmax", [scores], f"{name}/attention", axis=-1)
+        seen = add("MatMul", [attention, heads(joined, "v", [0, 2, 1, 3])], f"{name}/seen")
+        together = add("Transpose", [seen], f"{name}/turned", perm=[0, 2, 1, 3])
+        return linear(add("Reshape", [together, "together"], f"{name}/together"), f"{name}/linear_1")
+
+    def feed_forward(x, name):
+        wide = linear(norm(x, f"{name}/layer_norm"), f"{name}/linear_0")
+        return linear(add("Gelu", [wide], f"{name}/gelu"), f"{name}/linear_1")
+
+    constant("three", np.int64([n_dims] * 3))
+    constant("by_head", np.int64([1, -1, n_heads, n_dims // n_heads]))
+    constant("together", np.int64([1, -1, n_dims]))
+    stem = add("Transpose", [convolve(convolve("mel", "conv1", 1), "conv2", 2)], "stem", perm=[0, 2, 1])
+    layers = [add("Add", [stem, "positions"], "layer_0")]
+    for k in range(n_layers):
+        name = f"encoder/layer_{k}"
+        x = add("Add", [layers[-1], attend(layers[-1], f"{name}/self_attention")], f"{name}/middle")
+        layers.append(add("Add", [x, feed_forward(x, f"{name}/ffn")], f"layer_{k + 1}"))
+
+    def value(name, shape):
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    inputs = [value("mel", [1, N_MELS, "n_mel_frames"]), value("positions", ["n_frames", n_dims])]
+    outputs = [value(name, [1, "n_frames", n_dims]) for name in layers]
+    graph = helper.make_graph(nodes, "whisper", inputs, outputs, constants)
+    opsets = [helper.make_opsetid("", OPSET)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()
