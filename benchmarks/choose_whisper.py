@@ -4,7 +4,8 @@
 whisper-base. The speakers of each corpus are parted in three groups. Each group in turn is put aside, and the setting
 is chosen by cross-validation over five groups of the other speakers: first the layers, then the pooling, then the
 classifier, by the mean UAR of the three corpora. What is chosen is then trained on those speakers and tested on the
-group that was put aside. EMOVO, SAVEE and TESS have no part in it.
+group that was put aside. EMOVO, SAVEE and TESS have no part in it. (Support vectors with an RBF kernel take minutes for
+a fold of CREMA-D; they are left out.)
 """
 
 import functools
@@ -20,7 +21,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
 
 from serlib import features, index, models, settings, split
 from serlib.features import whisper
@@ -28,28 +28,21 @@ from serlib.features import whisper
 CORPORA = ("emodb", "ravdess", "crema-d")
 N_ASIDE, N_FOLDS = 3, 5
 STATISTICS = ("mean", "sd", "p10", "p50", "p90", "loud mean", "loud sd", "delta sd")
-LAYERS = ((0,), (1,), (2,), (3,), (4,), (2, 3), (1, 2, 3), (2, 3, 4), (1, 2, 3, 4))
+LAYERS = ((2,), (3,), (2, 3), (2, 3, 4), (1, 2, 3, 4))  # here and below, the simplest first
 POOLINGS = (
     ("mean",),
     ("mean", "sd"),
     ("mean", "sd", "delta sd"),
-    ("mean", "sd", "p10", "p50", "p90"),
-    ("loud mean", "loud sd"),
     ("mean", "sd", "loud mean", "loud sd"),
+    ("mean", "sd", "p10", "p50", "p90"),
 )
-CLASSIFIERS = {
-    "LDA of 75": make_pipeline(StandardScaler(), models.Lda(n_principal=75)),
-    "LDA of 150": make_pipeline(StandardScaler(), models.Lda(n_principal=150)),
-    "LDA of 300": make_pipeline(StandardScaler(), models.Lda(n_principal=300)),
-    "LDA of 600": make_pipeline(StandardScaler(), models.Lda(n_principal=600)),
-    "logistic, C 0.0003": make_pipeline(StandardScaler(), LogisticRegression(C=3e-4, max_iter=500)),
-    "logistic, C 0.003": make_pipeline(StandardScaler(), LogisticRegression(C=3e-3, max_iter=500)),
-    "logistic, C 0.03": make_pipeline(StandardScaler(), LogisticRegression(C=3e-2, max_iter=500)),
-    "SVM, RBF, C 1": make_pipeline(StandardScaler(), SVC(C=1)),
-    "SVM, RBF, C 10": make_pipeline(StandardScaler(), SVC(C=10)),
-    "SVM, linear, C 0.0001": make_pipeline(StandardScaler(), SVC(C=1e-4, kernel="linear")),
+STRENGTHS = (3e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+CLASSIFIERS = {f"LDA of {n}": make_pipeline(StandardScaler(), models.Lda(n_principal=n)) for n in (75, 150, 300)}
+CLASSIFIERS |= {
+    f"logistic, C {C:g}": make_pipeline(StandardScaler(), LogisticRegression(C=C, max_iter=500)) for C in STRENGTHS
 }
-FIRST = ((2, 3, 4), ("mean", "sd"), "LDA of 300")
+FIRST = ((2, 3, 4), ("mean", "sd"), "logistic, C 0.01")
+NOISE = 0.005  # of two settings that differ by less, the simpler one is chosen
 
 
 class Statistics(features.Features, frozen=True, tag="whisper-statistics"):
@@ -123,7 +116,8 @@ def main():
         chosen = FIRST
         for place, candidates in enumerate((LAYERS, POOLINGS, tuple(CLASSIFIERS))):
             settings_tried = [(*chosen[:place], candidate, *chosen[place + 1 :]) for candidate in candidates]
-            chosen = max(settings_tried, key=score)
+            best = max(map(score, settings_tried))
+            chosen = next(setting for setting in settings_tried if score(setting) > best - NOISE)
         print(f"  chosen: layers {chosen[0]}, {' + '.join(chosen[1])}, {chosen[2]}; on the group that was put aside:")
         for corpus, (X, y, _, outer) in data.items():
             Z, tested = vectors(X, *chosen[:2]), outer == aside

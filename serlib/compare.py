@@ -57,21 +57,7 @@ def bootstrap(predictions, *, level=0.95, n_draws=2000, seed=SEED):
 
 
 def percentiles(n_right, n, *, level=0.95, n_draws=2000, rng):
-    """Return the ends of a percentile-bootstrap interval for the UAR, from counts.
-
-    Parameters
-    ----------
-    n_right, n : ndarray, shape (n_speakers, n_emotions)
-        As `metrics.speaker_counts` returns them.
-    level : float
-    n_draws : int
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of float, shape (2,)
-        Low and high.
-    """
+    """Return both ends of a percentile-bootstrap interval for the UAR, from what `metrics.speaker_counts` returns."""
 
     def drawn(speakers, axis):
         return metrics.mean_recall(n_right[speakers].sum(axis=axis - 1), n[speakers].sum(axis=axis - 1))

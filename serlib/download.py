@@ -86,19 +86,7 @@ def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):
 
 
 def instructions(corpus, data):
-    """Say how a person gets a corpus that cannot be downloaded without one.
-
-    Parameters
-    ----------
-    corpus : str or Passport
-    data : path-like
-        Where the corpora lie.
-
-    Returns
-    -------
-    list of str
-        A line each; the last step checks the copy.
-    """
+    """Return lines that say how a person gets a corpus that cannot be downloaded; the last one checks the copy."""
     passport = corpora.get(corpus)
     check = f"Check it: python -m serlib doctor -n {passport.id} -d {Path(data) / passport.folder}"
     steps = [*passport.download.get("steps", ("Its passport does not say where it can be had.",)), check]

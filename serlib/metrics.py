@@ -70,17 +70,7 @@ def mean_recall(n_right, n):
 
 
 def speaker_counts(predictions):
-    """Count the utterances of each speaker and emotion: those that were recognised, and all.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-
-    Returns
-    -------
-    n_right, n : pair of DataFrame of int, shape (n_speakers, n_emotions)
-        A row per speaker, sorted; a column per emotion present in ``y_true``.
-    """
+    """Count recognised and all utterances: two DataFrames (n_speakers, n_emotions), of emotions in ``y_true``."""
     is_right = predictions["y_true"] == predictions["y_pred"]
     counts = is_right.groupby([predictions["speaker"], predictions["y_true"]]).agg(["sum", "size"])
     counts = counts.unstack(fill_value=0)
@@ -219,20 +209,7 @@ def majority_rate(predictions):
 
 
 def table_of(scored, probabilities, emotions):
-    """Put probabilities beside the rows they belong to.
-
-    Parameters
-    ----------
-    scored : DataFrame, n_utterances rows
-        The columns that come before ``y_pred``.
-    probabilities : ndarray, shape (n_utterances, n_emotions)
-    emotions : sequence of str
-
-    Returns
-    -------
-    DataFrame
-        A predictions table.
-    """
+    """Return a predictions table: `scored` (what comes before ``y_pred``) and the probabilities of `emotions`."""
     y_pred = np.array(emotions)[probabilities.argmax(axis=1)]
     table = scored.assign(y_pred=y_pred)[list(KEYS)].reset_index(drop=True)
     columns = [f"p_{emotion}" for emotion in emotions]

@@ -49,6 +49,7 @@ def _figures(corpus, table):
     yield _unseen_speakers(stored)
     yield from _listeners(stored)
     yield from _across_corpora(stored)
+    yield from _layers(settings.current().results / "layers.csv")
 
 
 def _scored(protocol, **others):
@@ -128,3 +129,15 @@ def _across_corpora(stored):
     if len(scores):
         about = _scored("cross-corpus", corpus=sorted(set(scores["corpus"])))
         yield "across-corpora", figures.draw_across(scores).figure, about
+
+
+def _layers(file):
+    """Yield the curve of an encoder's layers, where `benchmarks/layers.py` has measured it."""
+    if file.is_file():
+        curve = pd.read_csv(file)
+        names = list(dict.fromkeys(curve["model"]))
+        figure, axes = plt.subplots(1, len(names), figsize=(11.5, 4.0), layout="constrained", sharey=True)
+        for name, ax in zip(names, axes, strict=True):
+            figures.draw_layers(curve[curve["model"] == name], ax=ax).set_title(name, fontsize=11)
+        about = {"recipe": "a layer's mean over time + logistic", "protocol": "speakers", "seed": settings.SEED}
+        yield "layers", figure, about | {"corpus": sorted(set(curve["corpus"])), "synthetic": False}

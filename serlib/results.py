@@ -39,20 +39,7 @@ def file_of(folder, corpus, recipe, protocol, seed):
 
 
 def refuse_place(file):
-    """Raise if a result cannot be written: before any work.
-
-    Parameters
-    ----------
-    file : path-like
-        As `write` takes it.
-
-    Raises
-    ------
-    ValueError
-        If the name is not that of a CSV table, or a JSON file that is not serlib's is beside it.
-    OSError
-        If a folder is there, or the place cannot be written to.
-    """
+    """Raise, before any work, if a result cannot be written to `file`."""
     file = Path(file)
     if not file.name.endswith((".csv", ".csv.gz")):
         raise ValueError(f"{file} is not the name of a table; expected one that ends in .csv or .csv.gz")

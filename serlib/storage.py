@@ -37,22 +37,7 @@ def printable(text):
 
 
 def read_text(file):
-    """Read a text in UTF-8, with or without a byte-order mark, decompressed if its name ends in ``.gz``.
-
-    Parameters
-    ----------
-    file : Path
-
-    Returns
-    -------
-    str
-        With line ends as Python has them.
-
-    Raises
-    ------
-    ValueError
-        If it is not text in UTF-8, is larger than `MAX_CHARACTERS`, or has too many cells.
-    """
+    """Read a text in UTF-8, unpacked if it is called ``.gz``; ValueError if it is none, or exceeds the bounds."""
     opener = gzip.open if file.suffix == ".gz" else open
     try:
         with opener(file, "rt", encoding="utf-8-sig") as opened:
@@ -69,13 +54,7 @@ def read_text(file):
 
 
 def read_json(file):
-    """Read a JSON document.
-
-    Raises
-    ------
-    ValueError
-        If it is not JSON; the message names the file.
-    """
+    """Read a JSON document; ValueError, with the file's name, if it is none."""
     text = read_text(file)
     try:
         return json.loads(text)
@@ -84,29 +63,7 @@ def read_json(file):
 
 
 def column_names(file, text, *, separator=",", wanted=(), again="correct it"):
-    """Check that a text is a CSV table of bounded size, and return its columns' names, before pandas reads it.
-
-    Parameters
-    ----------
-    file : Path
-        For the message.
-    text : str
-    separator : str
-    wanted : sequence of str
-        Columns that must be there.
-    again : str
-        What to do next, for the message.
-
-    Returns
-    -------
-    list of str
-        Of the first line that is not empty.
-
-    Raises
-    ------
-    ValueError
-        If a wanted column is missing, a name stands twice, a row has another length, or the table is too large.
-    """
+    """Return a CSV text's column names; ValueError if a wanted one is missing, or the table is not regular."""
     rows = csv.reader(io.StringIO(text), delimiter=separator)
     try:
         names = next(filter(None, rows), [])
@@ -185,20 +142,7 @@ def _naming(path, errors):
 
 
 def write_described(contents, sidecar, about):
-    """Write files, and last a JSON file that describes them and holds their SHA-256: a mismatch shows a killed writer.
-
-    Parameters
-    ----------
-    contents : dict of path-like to bytes
-    sidecar : path-like
-    about : dict
-        Holds ``corpus``, by which the file is known to be ours.
-
-    Raises
-    ------
-    ValueError, OSError
-        As `refuse_place` does, or if nothing can be written.
-    """
+    """Write files, and last the JSON file that holds their SHA-256: a mismatch shows a killed writer."""
     refuse_place(*contents, sidecar=sidecar)
     for file, content in contents.items():
         with replacing(file) as new:
@@ -217,15 +161,7 @@ def is_described(file, about):
 
 
 def refuse_place(*files, sidecar):
-    """Raise if files and their sidecar cannot be written, or would replace what is not ours: before any work.
-
-    Raises
-    ------
-    ValueError
-        If a JSON file that is not ours is where the sidecar goes.
-    OSError
-        If a folder is there, or the place cannot be written to.
-    """
+    """Raise, before any work, if files and their sidecar cannot be written or would replace what is not ours."""
     for file in map(Path, (*files, sidecar)):
         if os.path.isdir(file):  # which takes any name, also one that is too long
             raise IsADirectoryError(f"{file} is a folder; expected a file, or nothing. Name another")

@@ -21,7 +21,7 @@ def tiny(tmp_path, monkeypatch):
     """Whisper features of a tiny encoder with random weights."""
     (tmp_path / "model.bin").write_bytes(encoders.publish(monkeypatch, tmp_path))
     whisper._encoder.cache_clear()
-    yield features.Whisper(layers=(0, 2, 4))
+    yield features.Whisper(layers=(0, 2, 4), pool="mean+sd")
     whisper._encoder.cache_clear()
 
 
@@ -152,7 +152,7 @@ def test_the_published_encoder_is_transformers(published_weights):
 
 @pytest.mark.weights
 def test_prediction_with_an_encoder_is_the_trained_models_and_loads_nothing_heavy(published_weights, emodb, workplace):
-    recipe = recipes.get("whisper+lda")
+    recipe = recipes.get("whisper+logistic")
     saved = bundle.train(emodb, recipe=recipe, folder=workplace / "b")
     assert saved
     path = Path(index.root_of(emodb, "emodb")) / emodb["path"].iloc[0]

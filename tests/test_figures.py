@@ -123,6 +123,18 @@ def test_learning_curves_show_every_fold():
         figures.draw_history(history[:0])
 
 
+def test_a_curve_of_layers_has_a_line_for_each_corpus_and_a_band_where_there_is_an_interval():
+    rows = [("savee", k, 0.5 + k / 10, np.nan, np.nan) for k in range(3)]
+    rows += [("emodb", k, 0.7 + k / 10, 0.6 + k / 10, 0.8) for k in (2, 0, 1)]
+    curve = pd.DataFrame(rows, columns=["corpus", "layer", "uar", "low", "high"])
+    ax = figures.draw_layers(curve)
+    assert {line.get_label(): list(line.get_ydata()) for line in ax.lines} == {
+        "EMODB": pytest.approx([0.7, 0.8, 0.9]),
+        "SAVEE": pytest.approx([0.5, 0.6, 0.7]),
+    }
+    assert len(ax.collections) == 2
+
+
 def test_the_confusion_matrix_shows_counts_score_protocol_and_chance(predictions):
     ax = figures.draw_confusion(predictions)
     counts = metrics.confusion(predictions)

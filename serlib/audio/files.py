@@ -124,18 +124,7 @@ def _walk(folder):
 
 
 def inspect(source):
-    """Read a sound file's header, or find out what the file is instead.
-
-    Parameters
-    ----------
-    source : path-like or binary file
-
-    Returns
-    -------
-    Header or Problem
-        A problem's kind is ``gone``, ``forbidden``, ``empty``, ``lfs-pointer``, ``text``, ``unreadable``,
-        ``no-samples``, ``too-long``, ``format`` (no rate or number of channels of speech) or ``cut-off``.
-    """
+    """Return a sound file's `Header`, or the `Problem` that it has."""
     file, found = _opened(source)
     if file:
         file.close()
@@ -337,26 +326,7 @@ def _decoded(file, n_frames):
 
 
 def signal_of(source, sr, target_sr):
-    """Return a recording as a mono signal, whatever it is given as.
-
-    Parameters
-    ----------
-    source : path-like, binary file, bytes of a sound file, or ndarray of float, shape (n_samples,)
-    sr : int or None, Hz
-        The rate of an array; None for anything else, which has its own.
-    target_sr : int, Hz
-
-    Returns
-    -------
-    ndarray of float32, shape (n_samples,)
-
-    Raises
-    ------
-    TypeError
-        If it is none of these.
-    FileNotFoundError, ValueError
-        If it is no mono signal with a rate, or as `load`.
-    """
+    """Return a path, a binary file, bytes, or an array with its rate `sr` as a mono signal at `target_sr`."""
     if isinstance(source, np.ndarray):
         return resample(_checked_array(source, sr), int(sr), target_sr)
     if isinstance(source, (bytes, bytearray, memoryview)):

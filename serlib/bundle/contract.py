@@ -204,13 +204,7 @@ def read(folder):
 
 
 def read_part(folder, name):
-    """Read a file of a bundle: bytes, at most `MAX_BYTES`.
-
-    Raises
-    ------
-    ValueError
-        If it is missing or larger.
-    """
+    """Read a file of a bundle: bytes, at most `MAX_BYTES`."""
     file = Path(folder) / name
     if not file.is_file():
         raise ValueError(f"{file} is missing; train the model again")
@@ -222,19 +216,7 @@ def read_part(folder, name):
 
 
 def check_golden(bundle, run):
-    """Let a loaded model answer to the golden input, and compare with what it answered when it was saved.
-
-    Parameters
-    ----------
-    bundle : Bundle
-    run : callable
-        (1, *shape) float32 -> (1, n_emotions) probabilities.
-
-    Raises
-    ------
-    ValueError
-        If the answers differ: features, model or libraries are not what they were.
-    """
+    """Raise ValueError unless a loaded model answers to the golden input as it did when it was saved."""
     expected = np.array([bundle.golden.probabilities])
     try:
         wav = base64.b64decode(bundle.golden.wav_base64, validate=True)

@@ -148,20 +148,7 @@ def scored_fold(fold):
 
 
 def to_onnx(model, shape):
-    """Return a fitted classifier as the bytes of an ONNX file whose one output is the probabilities.
-
-    Parameters
-    ----------
-    model : estimator
-        One with a ``to_onnx()`` of its own, or any that skl2onnx converts.
-    shape : tuple of int
-        Of one utterance's features.
-
-    Raises
-    ------
-    ValueError
-        If it cannot be converted: it can be evaluated but not saved.
-    """
+    """Return a fitted classifier as the bytes of an ONNX file whose output is the probabilities; `shape` is X[0]'s."""
     if hasattr(model, "to_onnx"):
         return model.to_onnx()
     from skl2onnx import to_onnx, update_registered_converter
@@ -189,12 +176,7 @@ def to_onnx(model, shape):
 
 
 def refuse_place(folder):
-    """Raise if a bundle cannot be written: a folder is there and is not one, or holds more, which would be lost.
-
-    Raises
-    ------
-    ValueError, OSError
-    """
+    """Raise if a bundle cannot be written: what is there is no bundle, or holds more, which would be lost."""
     folder = Path(folder)
     if folder.exists() and not (folder / "bundle.json").is_file():
         raise ValueError(f"{folder} exists and is not a bundle; nothing was written. Name another place with -o")
@@ -236,19 +218,7 @@ def write_score(folder, result):
 
 
 def refuse_other_task(bundle, protocol, about):
-    """Raise unless a score belongs to a bundle: on unseen speakers, of the same task, recipe and epochs.
-
-    Parameters
-    ----------
-    bundle : Bundle
-    protocol : str
-    about : dict
-        ``task``, ``settings``, ``epochs``, as `evaluate.about` and results hold them.
-
-    Raises
-    ------
-    ValueError
-    """
+    """Raise ValueError unless a score is on unseen speakers, and of the bundle's task, recipe and epochs."""
     if protocol not in ("speakers", "loso"):
         raise ValueError(f"{protocol} does not keep speakers apart; a bundle takes scores of 'speakers' or 'loso' only")
     again = "Train it again, or evaluate the same"

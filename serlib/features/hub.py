@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from .. import cache
 from .base import Features
+from .spaces import pooled
 
 FRAME = 320  # samples: of what Whisper answers, more is padding
 
@@ -63,11 +64,10 @@ class HubEncoder(Features, frozen=True, tag="hub"):
         inputs = prepare(signal, sampling_rate=self.sr, return_tensors="pt")
         with torch.inference_mode():
             states = encoder(**inputs, output_hidden_states=True).hidden_states
-        frames = np.stack([states[layer][0].numpy() for layer in self.layers]).astype(np.float64)
+        frames = np.stack([states[layer][0].numpy() for layer in self.layers])
         if "input_features" in inputs:
             frames = frames[:, : max(1, len(signal) // FRAME)]
-        pooled = [frames.mean(axis=1)] + ([frames.std(axis=1)] if self.pool == "mean+sd" else [])
-        return np.concatenate(pooled, axis=1).ravel().astype(np.float32)
+        return pooled(frames, self.pool)
 
 
 @functools.lru_cache(maxsize=2)

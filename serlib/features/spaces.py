@@ -1,8 +1,15 @@
-"""What is done to all vectors together: standardise them by speaker, lay them out in a plane."""
+"""What is done to frames and vectors: average layers over time, standardise by speaker, lay out in a plane."""
 
 import numpy as np
 
 from ..settings import SEED
+
+
+def pooled(layers, pool):
+    """Return layers, shape (n_layers, n_frames, n_dims), averaged over time as one vector: ``mean``, or ``mean+sd``."""
+    layers = layers.astype(np.float64)
+    parts = [layers.mean(axis=1)] + ([layers.std(axis=1)] if pool == "mean+sd" else [])
+    return np.concatenate(parts, axis=1).ravel().astype(np.float32)
 
 
 def project(X, method, *, seed=SEED):

@@ -11,6 +11,7 @@ from msgspec import Meta
 from .. import weights
 from .base import Features
 from .mfcc import mel_bands
+from .spaces import pooled
 
 SR, N_FFT, HOP_LENGTH, N_MELS = 16000, 400, 160, 80
 PIECE = 3000  # frames of the mel spectrogram, 30 s: as many as there are positions for
@@ -21,7 +22,7 @@ Layer = Annotated[int, Meta(ge=0, le=weights.N_LAYERS)]
 
 
 class Whisper(Features, frozen=True, tag="whisper"):
-    """Mean and standard deviation over time of some layers of Whisper's encoder [1]_.
+    """Some layers of Whisper's encoder [1]_, averaged over time; ``benchmarks/choose_whisper.py`` chose which and how.
 
     The recording's own frames are encoded, 50 a second, without the padding to 30 s of the published model; a longer
     recording is encoded in pieces of 30 s.
@@ -32,22 +33,25 @@ class Whisper(Features, frozen=True, tag="whisper"):
         ``whisper-base`` (multilingual, 512 dimensions) or ``whisper-tiny.en`` (English, 384 dimensions).
     layers : tuple of int
         0 is the input of the first block, k the output of the k-th.
+    pool : str
+        ``mean``, or ``mean+sd`` over the frames.
 
     References
     ----------
     .. [1] A. Radford et al., Robust speech recognition via large-scale weak supervision, ICML 2023.
     """
 
-    about: ClassVar[str] = "mean and spread of Whisper's layers 2 to 4, without training it"
-    cost: ClassVar[str] = "20 ms for a second of speech; 145 MB to download"
+    about: ClassVar[str] = "layers 2 and 3 of Whisper's encoder, a speech recogniser, averaged over time"
+    cost: ClassVar[str] = "20 ms for a second of speech; weights to download (145 MB; tiny.en 76 MB)"
     licence: ClassVar[str] = "MIT (OpenAI)"
     sr: ClassVar[int] = SR
     model: Literal["whisper-base", "whisper-tiny.en"] = "whisper-base"
-    layers: Annotated[tuple[Layer, ...], Meta(min_length=1, max_length=weights.N_LAYERS + 1)] = (2, 3, 4)
+    layers: Annotated[tuple[Layer, ...], Meta(min_length=1, max_length=weights.N_LAYERS + 1)] = (2, 3)
+    pool: Literal["mean", "mean+sd"] = "mean"
 
     @property
     def shape(self):
-        return (2 * len(self.layers) * weights.KNOWN[self.model].n_dims,)
+        return (len(self.layers) * weights.KNOWN[self.model].n_dims * (1 + (self.pool == "mean+sd")),)
 
     @property
     def weights_sha256(self):
@@ -60,8 +64,7 @@ class Whisper(Features, frozen=True, tag="whisper"):
     def transform(self, signal):
         mel, encode = log_mel(signal), _encoder(self.model, max(self.layers))
         pieces = [encode(mel[start : start + PIECE]) for start in range(0, len(mel), PIECE)]
-        frames = np.concatenate(pieces, axis=1)[list(self.layers)].astype(np.float64)
-        return np.concatenate([frames.mean(axis=1), frames.std(axis=1)], axis=1).ravel().astype(np.float32)
+        return pooled(np.concatenate(pieces, axis=1)[list(self.layers)], self.pool)
 
 
 def log_mel(signal):

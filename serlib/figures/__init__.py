@@ -24,7 +24,7 @@ from .mfcc import (
     draw_steps,
     draw_waveform,
 )
-from .scores import draw_across, draw_knowledge, draw_ladder, draw_recalls, draw_score, draw_scores
+from .scores import draw_across, draw_knowledge, draw_ladder, draw_layers, draw_recalls, draw_score, draw_scores
 from .splits import draw_fold, draw_parts, draw_split
 from .style import (
     CHANCE,
@@ -64,6 +64,7 @@ __all__ = [
     "draw_history",
     "draw_knowledge",
     "draw_ladder",
+    "draw_layers",
     "draw_levels",
     "draw_listeners",
     "draw_mean_mfcc",

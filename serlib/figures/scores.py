@@ -176,6 +176,30 @@ def draw_knowledge(recognised, *, ax=None):
     return despine(ax)
 
 
+def draw_layers(curve, *, ax=None):
+    """Draw how well each layer of an encoder tells emotions: a line per corpus, with a band for the 95 % interval.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        A row per corpus and layer: ``corpus``, ``layer``, ``uar``, ``low``, ``high`` (NaN where no interval is given).
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(ax, (5.6, 3.6))
+    for marker, corpus in zip("osD^vP*", in_order(curve["corpus"]), strict=False):
+        rows = curve[curve["corpus"] == corpus].sort_values("layer")
+        (line,) = ax.plot(rows["layer"], rows["uar"], marker=marker, lw=1.5, label=corpus_titles([corpus])[0])
+        ax.fill_between(rows["layer"], rows["low"], rows["high"], color=line.get_color(), alpha=0.12, lw=0)
+    ax.set(xlabel="layer (0: before the first block)", ylabel="UAR on unseen speakers", ylim=(0, 1))
+    ax.set_xticks(sorted(set(curve["layer"])))
+    ax.legend(frameon=False, fontsize=9, ncols=2, loc="lower center")
+    return despine(ax)
+
+
 def draw_across(scores, *, ax=None):
     """Draw the UAR from corpus to corpus: a row per corpus trained on, a column per corpus tested, chance in brackets.
 

@@ -103,13 +103,7 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
 
 
 def passport_of(path, corpus=None):
-    """Return the passport of the corpus called `corpus`, or else the one in a folder.
-
-    Raises
-    ------
-    ValueError
-        If neither says what the folder holds.
-    """
+    """Return the passport of the corpus called `corpus`, or else the one in a folder; ValueError if there is none."""
     if isinstance(corpus, corpora.Passport):
         return corpus
     is_shipped = corpus is not None and any(corpora.is_called(corpus, name) for name in corpora.NAMES)
@@ -126,19 +120,7 @@ def passport_of(path, corpus=None):
 
 
 def listing(folder, sound=None):
-    """Return a hash of what lies below a folder: paths, sizes and times of change, of a passport of your own, too.
-
-    Parameters
-    ----------
-    folder : path-like
-    sound : dict of Path to str, optional
-        What `audio.files` says of it, and the paths relative to the folder, if that is known.
-
-    Returns
-    -------
-    str
-        16 hexadecimal digits; a table whose ``attrs["listing"]`` differs is no longer up to date.
-    """
+    """Return a hash of paths, sizes and times of change below a folder; `sound` is what `audio.files` said."""
     lines = []
     declared = [Path(folder) / name for name in (corpora.OWN_PASSPORT, corpora.OWN_TABLE)]
     if sound is None:

@@ -22,19 +22,7 @@ PARTS = ("train", "test", "")
 
 
 def random_parts(emotions, *, test_size=0.2, seed=SEED):
-    """Draw the test part: ceil(n x test_size) utterances, as near as can be the same share of each emotion.
-
-    Parameters
-    ----------
-    emotions : sequence of str, shape (n,)
-    test_size : float
-    seed : int
-
-    Returns
-    -------
-    ndarray of str, shape (n,)
-        ``train`` or ``test``; an emotion's last utterance is never taken away from ``train``.
-    """
+    """Draw ``train`` or ``test`` for each utterance, stratified; an emotion's last utterance stays in ``train``."""
     emotions = np.asarray(emotions, dtype=object)
     counts = pd.Series(emotions).value_counts().sort_index()
     share = counts * test_size
