@@ -69,7 +69,6 @@ def fetch(corpus, data, *, timeout_s=TIMEOUT_S, progress=False):
         )
     if not passport.download.keys() & {"url", "files"}:
         raise LookupError("\n".join(instructions(passport, data)))
-    pooch.get_logger().setLevel("WARNING")
     folder = corpora.find_folder(data, passport) or data / passport.folder
     if folder.is_file():
         raise FileExistsError(f"{folder} is a file; expected a folder, or nothing. Move it away, then try again")
@@ -224,6 +223,7 @@ def _retrieve(url, target, known_hash, most, timeout_s, progress=False):
         _transfer(url, part, most, timeout_s, progress)
         part.replace(output)
 
+    pooch.get_logger().setLevel("WARNING")
     try:
         pooch.retrieve(url, known_hash, fname=target.name, path=target.parent, downloader=download)
     except requests.RequestException as error:
