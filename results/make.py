@@ -189,6 +189,8 @@ def overview_table(folder):
     titles = " | ".join(map(title, names))
     lines = [f"| recipe | {titles} | extract EMODB | train a fold |", f"|---{'|---' * len(names)}|---|---|"]
     for recipe in OVERVIEW:
+        if not (found["recipe"] == recipe).any():
+            continue
         cells = []
         for corpus in names:
             runs = found[(found["corpus"] == corpus) & (found["recipe"] == recipe)]

@@ -90,7 +90,7 @@ def test_a_new_kind_of_features_and_a_new_classifier_go_all_the_way(emodb, tmp_p
     assert answer["emotion"] == fold.predictions["y_pred"][0]
     assert bundle.write_score(folder, result).speaker_independent.n == 280
     monkeypatch.delitem(features.KINDS, "quarters")
-    with pytest.raises(ValueError, match="features of the kind 'quarters' are unknown; expected one of mfcc-mean"):
+    with pytest.raises(ValueError, match="features of the kind 'quarters' are unknown; expected one of whisper"):
         predict.Predictor(folder)
 
 

@@ -73,8 +73,10 @@ def test_no_licence_forbids_what_the_project_does():
     }
 
 
-def test_the_tests_have_every_extra():
-    assert {wanted for extra in EXTRAS.values() for wanted in extra} <= set(WANTED)
+def test_the_tests_have_every_extra_but_for_one_of_a_strict_licence_and_one_of_gigabytes():
+    by_hand = {"opensmile", "transformers"}
+    assert by_hand <= set(EXTRAS)
+    assert {wanted for name in set(EXTRAS) - by_hand for wanted in EXTRAS[name]} <= set(WANTED)
 
 
 def test_every_dependency_is_imported_or_run():

@@ -8,7 +8,7 @@ from serlib import features, models, recipes
 
 PAIRS = [
     f"{kind}+{classifier}"
-    for kind in features.KINDS
+    for kind in features.NAMED
     for classifier in models.NAMES
     if (len(features.get(kind).shape) == 2) == (classifier == "attention-cnn")
 ]
@@ -44,8 +44,8 @@ def test_every_recipe_can_be_balanced(name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("papre", r"recipe 'papre' is unknown; use one of paper, .* or features\+classifier \(mfcc-mean, "),
-        ("mfcc+svm", "features 'mfcc' are unknown; use one of mfcc-mean"),
+        ("papre", r"recipe 'papre' is unknown; use one of paper, .* or features\+classifier \(whisper, "),
+        ("mfcc+svm", "features 'mfcc' are unknown; use one of whisper"),
         ("mfcc-mean+svn", "classifier 'svn' is unknown; use one of logistic"),
         ("log-mel+svm", r"features log-mel have shape \(300, 64\), and Pipeline takes vectors; see 'python -m serlib"),
         ("mfcc-mean+attention-cnn", r"features mfcc-mean have shape \(50,\), and AttentionCnn takes sequences"),

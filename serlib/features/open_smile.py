@@ -1,6 +1,7 @@
 """The field's standard functionals, computed by openSMILE: its licence allows research and personal use only."""
 
 import functools
+import sys
 import warnings
 from typing import ClassVar
 
@@ -51,6 +52,11 @@ class Compare(_Functionals, frozen=True, tag="compare"):
 
 @functools.cache
 def _smile(feature_set):
+    if "tensorflow" in sys.modules and "opensmile" not in sys.modules:
+        raise ValueError(
+            "openSMILE would crash, because TensorFlow is loaded already and its libraries clash with openSMILE's; in a"
+            " new process, call features.get('egemaps').load() before anything else"
+        )
     try:
         import opensmile
     except ImportError:

@@ -4,7 +4,6 @@ import functools
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import onnxruntime
 import scipy.fft
 from msgspec import Meta
 
@@ -92,6 +91,8 @@ def log_mel(signal):
 @functools.lru_cache(maxsize=2)
 def _encoder(model, n_layers):
     """Return a function from a mel spectrogram (n_frames, 80) to the layers (1 + n_layers, n_frames / 2, n_dims)."""
+    import onnxruntime
+
     known = weights.KNOWN[model]
     arrays = weights.read(weights.find(model))
     options = onnxruntime.SessionOptions()
