@@ -124,12 +124,13 @@ def served(module, folder, address):
 def run_all(page, address, *, meanwhile=lambda: None):
     """Open a notebook, run all its cells, do something meanwhile, and wait until the last cell has ended.
 
-    ipykernel 7 may leave a request unread until the next one (ipython/ipykernel#1554): then the cells are run again.
+    ipykernel 7 may leave a request unread until the next connection (ipython/ipykernel#1554): the page is opened again.
     """
-    page.goto(address)
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(state="attached")  # the kernel is ready
     timed_out = sys.modules["playwright.sync_api"].TimeoutError
+    page.on("dialog", lambda dialog: dialog.accept())  # what was not saved is left
     for seconds in (60, 240, PATIENCE_S):
+        page.goto(address)
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(state="attached")
         for _ in range(40):  # where the notebook is not ready yet, the menu does nothing
             page.get_by_role("menuitem", name="Run", exact=True).click()
             page.get_by_role("menuitem", name=RUN_ALL, exact=True).click()
