@@ -37,7 +37,7 @@ def printable(text):
 
 
 def read_text(file):
-    """Read a text in UTF-8, unpacked if it is called ``.gz``; ValueError if it is none, or exceeds the bounds."""
+    """Read a text in UTF-8, decompressed if it ends in ``.gz``; ValueError if it is none, or too large."""
     opener = gzip.open if file.suffix == ".gz" else open
     try:
         with opener(file, "rt", encoding="utf-8-sig") as opened:

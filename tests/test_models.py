@@ -210,6 +210,22 @@ def test_a_training_with_compiled_steps_of_another_is_as_one_with_its_own(learna
         assert ours.history_.equals(theirs.history_)
 
 
+def test_a_class_that_is_written_again_under_its_name_has_steps_of_its_own(learnable):
+    X, y = learnable
+    sizes = []
+    for width in (3, 5):  # as a cell of a notebook that is changed and run again
+
+        class Mine(models.Cnn1d):
+            WIDTH = width
+
+            def _build(self, keras, shape, n_classes, seed):
+                layers = [keras.layers.Input((*shape, 1)), keras.layers.Flatten(), keras.layers.Dense(self.WIDTH)]
+                return keras.Sequential([*layers, keras.layers.Dense(n_classes, activation="softmax")])
+
+        sizes.append(Mine(epochs=1, random_state=0).fit(X, y).network_.layers[1].units)
+    assert sizes == [3, 5]
+
+
 def test_two_trainings_at_once_do_not_share_their_steps(learnable):
     X, y = learnable
     expected = clone(SHORT).fit(X, y).predict_proba(X)  # and its steps are kept

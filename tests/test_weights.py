@@ -1,10 +1,8 @@
-import os
-
 import encoders
 import numpy as np
 import pytest
 
-from serlib import weights
+from serlib import cache, weights
 
 
 def test_the_cut_file_holds_the_stem_and_four_layers_and_nothing_else(tmp_path):
@@ -66,6 +64,10 @@ def test_the_message_says_what_to_run_how_large_it_is_and_its_licence(tmp_path, 
 
 @pytest.mark.weights
 def test_the_published_file_is_cut_to_the_pinned_one(tmp_path, published_weights):
-    cut = weights.find("whisper-base")
-    assert (cut.stat().st_size, weights.KNOWN["whisper-base"].cut_bytes) == (28_578_589, 28_578_589)
-    assert os.path.commonpath([cut, published_weights]) == str(published_weights)
+    known = weights.KNOWN["whisper-base"]
+    files = [file for file in published_weights.rglob("*") if file.is_file()]
+    whole = [file for file in files if file.stat().st_size == known.n_bytes]
+    if not whole:
+        pytest.skip("only the file of the first layers is here, not the whole one")
+    cut = weights.cut(whole[0], tmp_path / "cut")
+    assert (cut.stat().st_size, cache.content_hash(cut)) == (known.cut_bytes, known.cut_sha256)

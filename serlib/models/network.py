@@ -266,7 +266,7 @@ def _training_loop(model, network, shape, *, is_weighted):
     """
     parameters = {name: value for name, value in model.get_params().items() if name not in _NOT_COMPILED}
     n_classes = network.output_shape[-1]
-    key = repr((type(model), shape, n_classes, is_weighted, parameters))
+    key = type(model), repr((shape, n_classes, is_weighted, parameters))
     loop = _IDLE_LOOPS.pop(key, None) or _TrainingLoop(model, shape, n_classes, is_weighted)
     _copy(network.variables, loop.network.variables)
     _copy(loop.new_optimizer, loop.network.optimizer.variables)
