@@ -111,67 +111,77 @@ def _encoder(model, n_layers):
 
 def _graph(arrays, n_layers, n_heads):
     """Write the encoder's stem and first layers as an ONNX model; its outputs are the layers."""
-    from onnx import TensorProto, helper, numpy_helper
+    from onnx import TensorProto, helper
 
-    nodes, constants = [], []
     n_dims = len(arrays["encoder/conv1/bias"])
-
-    def constant(name, value):
-        constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
-        return name
-
-    def add(operator, inputs, output, **attributes):
-        nodes.append(helper.make_node(operator, inputs, [output], **attributes))
-        return output
-
-    def convolve(x, name, stride):
-        kernel = [constant(f"{name}/{part}", arrays[f"encoder/{name}/{part}"]) for part in ("weight", "bias")]
-        return add("Gelu", [add("Conv", [x, *kernel], name, pads=[1, 1], strides=[stride])], f"{name}/gelu")
-
-    def linear(x, name, scale=1):
-        weight = constant(f"{name}/weight", (arrays[f"{name}/weight"].T * scale).astype(np.float32))
-        bias = constant(f"{name}/bias", (arrays[f"{name}/bias"] * scale).astype(np.float32))
-        return add("Add", [add("MatMul", [x, weight], f"{name}/product"), bias], name)
-
-    def norm(x, name):
-        parts = [constant(f"{name}/{part}", arrays[f"{name}/{part}"]) for part in ("gamma", "beta")]
-        return add("LayerNormalization", [x, *parts], name, epsilon=EPSILON)
-
-    def heads(x, part, order):
-        split = add("Reshape", [f"{x}/{part}", "by_head"], f"{x}/{part}/heads")
-        return add("Transpose", [split], f"{x}/{part}/turned", perm=order)
-
-    def attend(x, name):
-        queries = np.repeat(
-            np.float32([1 / np.sqrt(n_dims // n_heads), 1, 1]), n_dims
-        )  # scaled, unlike keys and values
-        joined = linear(norm(x, f"{name}/layer_norm"), f"{name}/linear_0", scale=queries)
-        nodes.append(helper.make_node("Split", [joined, "three"], [f"{joined}/{part}" for part in "qkv"], axis=2))
-        scores = add("MatMul", [heads(joined, "q", [0, 2, 1, 3]), heads(joined, "k", [0, 2, 3, 1])], f"{name}/scores")
-        attention = add("Softmax", [scores], f"{name}/attention", axis=-1)
-        seen = add("MatMul", [attention, heads(joined, "v", [0, 2, 1, 3])], f"{name}/seen")
-        together = add("Transpose", [seen], f"{name}/turned", perm=[0, 2, 1, 3])
-        return linear(add("Reshape", [together, "together"], f"{name}/together"), f"{name}/linear_1")
-
-    def feed_forward(x, name):
-        wide = linear(norm(x, f"{name}/layer_norm"), f"{name}/linear_0")
-        return linear(add("Gelu", [wide], f"{name}/gelu"), f"{name}/linear_1")
-
-    constant("three", np.int64([n_dims] * 3))
-    constant("by_head", np.int64([1, -1, n_heads, n_dims // n_heads]))
-    constant("together", np.int64([1, -1, n_dims]))
-    stem = add("Transpose", [convolve(convolve("mel", "conv1", 1), "conv2", 2)], "stem", perm=[0, 2, 1])
-    layers = [add("Add", [stem, "positions"], "layer_0")]
+    written = _Nodes(arrays)
+    written.constant("three", np.int64([n_dims] * 3))
+    written.constant("by_head", np.int64([1, -1, n_heads, n_dims // n_heads]))
+    written.constant("together", np.int64([1, -1, n_dims]))
+    written.constant("scale", np.float32(np.sqrt(n_dims // n_heads)))
+    stem = written.convolve(written.convolve("mel", "conv1", 1), "conv2", 2)
+    layers = [written.add("Add", [written.add("Transpose", [stem], "stem", perm=[0, 2, 1]), "positions"], "layer_0")]
     for k in range(n_layers):
         name = f"encoder/layer_{k}"
-        x = add("Add", [layers[-1], attend(layers[-1], f"{name}/self_attention")], f"{name}/middle")
-        layers.append(add("Add", [x, feed_forward(x, f"{name}/ffn")], f"layer_{k + 1}"))
+        x = written.add("Add", [layers[-1], written.attend(layers[-1], f"{name}/self_attention")], f"{name}/middle")
+        layers.append(written.add("Add", [x, written.feed_forward(x, f"{name}/ffn")], f"layer_{k + 1}"))
 
     def value(name, shape):
         return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
 
     inputs = [value("mel", [1, N_MELS, "n_mel_frames"]), value("positions", ["n_frames", n_dims])]
     outputs = [value(name, [1, "n_frames", n_dims]) for name in layers]
-    graph = helper.make_graph(nodes, "whisper", inputs, outputs, constants)
+    graph = helper.make_graph(written.nodes, "whisper", inputs, outputs, written.constants)
     opsets = [helper.make_opsetid("", OPSET)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION).SerializeToString()
+
+
+class _Nodes:
+    """The nodes and constants of an ONNX graph; each method adds some, and returns the name of the output."""
+
+    def __init__(self, arrays):
+        self.arrays, self.nodes, self.constants = arrays, [], []
+
+    def constant(self, name, value):
+        from onnx import numpy_helper
+
+        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value).reshape(np.shape(value)), name))
+        return name
+
+    def add(self, operator, inputs, *outputs, **attributes):
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(operator, inputs, outputs, **attributes))
+        return outputs[0]
+
+    def convolve(self, x, name, stride):
+        kernel = [self.constant(f"{name}/{part}", self.arrays[f"encoder/{name}/{part}"]) for part in ("weight", "bias")]
+        return self.add("Gelu", [self.add("Conv", [x, *kernel], name, pads=[1, 1], strides=[stride])], f"{name}/gelu")
+
+    def linear(self, x, name):
+        weight = self.constant(f"{name}/weight", self.arrays[f"{name}/weight"].T)
+        bias = self.constant(f"{name}/bias", self.arrays[f"{name}/bias"])
+        return self.add("Add", [self.add("MatMul", [x, weight], f"{name}/product"), bias], name)
+
+    def norm(self, x, name):
+        parts = [self.constant(f"{name}/{part}", self.arrays[f"{name}/{part}"]) for part in ("gamma", "beta")]
+        return self.add("LayerNormalization", [x, *parts], name, epsilon=EPSILON)
+
+    def attend(self, x, name):
+        joined = self.linear(self.norm(x, f"{name}/layer_norm"), f"{name}/linear_0")
+        parts = [f"{name}/{part}" for part in ("queries", "keys", "values")]
+        self.add("Split", [joined, "three"], *parts, axis=2)
+        orders = [0, 2, 1, 3], [0, 2, 3, 1], [0, 2, 1, 3]
+        heads = [self.add("Reshape", [part, "by_head"], f"{part}/heads") for part in parts]
+        queries, keys, values = (
+            self.add("Transpose", [x], f"{x}/turned", perm=order) for x, order in zip(heads, orders, strict=True)
+        )
+        scaled = self.add("Div", [queries, "scale"], f"{name}/scaled")
+        scores = self.add("MatMul", [scaled, keys], f"{name}/scores")
+        seen = self.add("MatMul", [self.add("Softmax", [scores], f"{name}/shares", axis=-1), values], f"{name}/seen")
+        turned = self.add("Transpose", [seen], f"{name}/turned", perm=[0, 2, 1, 3])
+        return self.linear(self.add("Reshape", [turned, "together"], f"{name}/together"), f"{name}/linear_1")
+
+    def feed_forward(self, x, name):
+        wide = self.linear(self.norm(x, f"{name}/layer_norm"), f"{name}/linear_0")
+        return self.linear(self.add("Gelu", [wide], f"{name}/gelu"), f"{name}/linear_1")
