@@ -53,9 +53,7 @@ class Statistics(features.Features, frozen=True, tag="whisper-statistics"):
 
     def transform(self, signal):
         mel = whisper.log_mel(signal)
-        encode = whisper._encoder("whisper-base", 4)
-        pieces = [encode(mel[start : start + whisper.PIECE]) for start in range(0, len(mel), whisper.PIECE)]
-        frames = np.concatenate(pieces, axis=1)
+        frames = whisper.layers_of(mel, "whisper-base", 4)
         power = (10.0 ** (4 * mel - 4)).sum(axis=1)
         power = np.pad(power, (0, len(power) % 2)).reshape(-1, 2).sum(axis=1)[: frames.shape[1]]
         loud = (power / power.sum())[None, :, None]

@@ -61,9 +61,7 @@ class Whisper(Features, frozen=True, tag="whisper"):
         _encoder(self.model, max(self.layers))
 
     def transform(self, signal):
-        mel, encode = log_mel(signal), _encoder(self.model, max(self.layers))
-        pieces = [encode(mel[start : start + PIECE]) for start in range(0, len(mel), PIECE)]
-        return pooled(np.concatenate(pieces, axis=1)[list(self.layers)], self.pool)
+        return pooled(layers_of(log_mel(signal), self.model, max(self.layers))[list(self.layers)], self.pool)
 
 
 def log_mel(signal):
@@ -86,6 +84,12 @@ def log_mel(signal):
     power = np.abs(scipy.fft.rfft(frames * window, axis=1)) ** 2
     log10 = np.log10(np.maximum(power @ mel_bands(SR, N_FFT, N_MELS).T, 1e-10))
     return (np.maximum(log10, log10.max() - 8) + 4) / 4
+
+
+def layers_of(mel, model, n_layers):
+    """Return the layers of a mel spectrogram, encoded in pieces of 30 s: shape (1 + n_layers, n_frames, n_dims)."""
+    encode = _encoder(model, n_layers)
+    return np.concatenate([encode(mel[start : start + PIECE]) for start in range(0, len(mel), PIECE)], axis=1)
 
 
 @functools.lru_cache(maxsize=2)
