@@ -12,7 +12,7 @@ LICENCE = "openSMILE: research and personal use only (audEERING)"
 
 class _Functionals(Features, frozen=True):
     licence: ClassVar[str] = LICENCE
-    cost: ClassVar[str] = "40 ms an utterance; needs the extra [opensmile]"
+    cost: ClassVar[str] = "25 ms an utterance; needs the extra [opensmile]"
     sr: ClassVar[int] = 16000
     feature_set: ClassVar[str]
 

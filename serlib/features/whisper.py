@@ -41,7 +41,7 @@ class Whisper(Features, frozen=True, tag="whisper"):
     """
 
     about: ClassVar[str] = "layers 2 and 3 of Whisper's encoder, a speech recogniser, averaged over time"
-    cost: ClassVar[str] = "20 ms for a second of speech; weights to download (145 MB; tiny.en 76 MB)"
+    cost: ClassVar[str] = "15 ms for a second of speech; weights to download (145 MB; tiny.en 76 MB)"
     licence: ClassVar[str] = "MIT (OpenAI)"
     sr: ClassVar[int] = SR
     model: Literal["whisper-base", "whisper-tiny.en"] = "whisper-base"
