@@ -24,6 +24,7 @@ from .settings import SEED
 SYNTHETIC_SHARE = 5  # synthetic speech is trained on for a fifth of a recipe's epochs: enough for the lesson
 NO_CURVE = "none: this classifier learns in no epochs"
 TABLES = ("predictions", "validated", "history")
+NORMALISED = {None: "", "speaker": "-normalised", "corpus": "-corpus-normalised"}  # what the protocol is then called
 
 
 @dataclass(frozen=True)
@@ -246,7 +247,8 @@ def run(
     recipe : Recipe
     normalise : str, optional
         ``speaker``: each speaker's vectors are standardised by that speaker's own, without labels, the tested ones,
-        too. A protocol of its own (``speakers-normalised``): it needs more than one recording of whom it is used on.
+        too. ``corpus``: likewise each corpus's. Both are protocols of their own, such as ``speakers-normalised``: they
+        need more than one recording of whom they are used on.
     epochs : int, optional
         By default as `epochs_for` says.
     seed : int
@@ -269,13 +271,12 @@ def run(
     ValueError
         If the protocol is unknown or cannot be had, or `normalise` is unknown.
     """
-    if normalise not in (None, "speaker"):
-        raise ValueError(f"normalise is {normalise!r}; expected 'speaker', or nothing")
+    protocol_name(protocol, normalise)  # before any work
     split = splitting.make(table, protocol, n_folds=n_folds, test_index=test_table, seed=seed)
     epochs = epochs_for(split.table, recipe, epochs)
     X = features.extract(split.table, features=recipe.features, root=root, verify=verify, progress=progress)
     if normalise:
-        X = features.standardise(X, split.table["speaker"])
+        X = features.standardise(X, split.table[normalise])
     if folder is not None:
         key = f"{fingerprint(split)} {recipe.name} {recipe.fingerprint()} {normalise} {epochs} {seed}".encode()
         folder = Path(folder) / hashlib.sha256(key).hexdigest()[:16]
@@ -284,10 +285,28 @@ def run(
     )
     if normalise:
         for scored in (result.predictions, result.validated):
-            scored["protocol"] = f"{split.protocol}-normalised"
+            scored["protocol"] = protocol_name(split.protocol, normalise)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)  # another process may have been at the same, and be done with it
     return dataclasses.replace(result, about=result.about | about(split, recipe, normalise))
+
+
+def protocol_name(protocol, normalise=None):
+    """Return what a protocol is called in results where vectors are standardised.
+
+    Raises
+    ------
+    ValueError
+        If `normalise` is unknown.
+
+    Examples
+    --------
+    >>> protocol_name("speakers", "speaker")
+    'speakers-normalised'
+    """
+    if normalise not in NORMALISED:
+        raise ValueError(f"normalise is {normalise!r}; expected 'speaker' or 'corpus', or nothing")
+    return protocol + NORMALISED[normalise]
 
 
 def about(split, recipe, normalise=None):
@@ -332,7 +351,7 @@ def fingerprint(split):
     return hashlib.sha256(columns.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
 
 
-def load_or_run(corpus, *, protocol, recipe, seed=SEED, test_on=None, n_jobs=None):
+def load_or_run(corpus, *, protocol, recipe, seed=SEED, test_on=None, normalise=None, n_jobs=None):
     """Return the current profile's result of a protocol with its usual folds: stored, else run now and stored.
 
     Parameters
@@ -346,8 +365,8 @@ def load_or_run(corpus, *, protocol, recipe, seed=SEED, test_on=None, n_jobs=Non
         Draws weights, batches, folds, and, for ``random``, the test part.
     test_on : str, optional
         The corpus to test on, for ``cross-corpus``.
-    n_jobs : int, optional
-        As `run` takes it.
+    normalise, n_jobs
+        As `run` takes them.
 
     Returns
     -------
@@ -357,15 +376,15 @@ def load_or_run(corpus, *, protocol, recipe, seed=SEED, test_on=None, n_jobs=Non
     table, here = index.redraw(index.join(tables), seed=seed), settings.current()
     test_table = index.load(test_on) if test_on else None
     split = splitting.make(table, protocol, test_index=test_table, seed=seed)
-    name = f"{protocol}-{metrics.corpus_name(test_table)}" if test_on else protocol
+    name = protocol_name(protocol, normalise) + (f"-{metrics.corpus_name(test_table)}" if test_on else "")
     file = results.file_of(here.results, metrics.corpus_name(table), recipe.name, name, seed)
     epochs = epochs_for(split.table, recipe)
-    wanted = {"split": fingerprint(split), "epochs": epochs, "settings": recipe.settings()}
+    wanted = {"split": fingerprint(split), "epochs": epochs, "settings": recipe.settings(), "normalise": normalise}
     with contextlib.suppress(FileNotFoundError, ValueError):  # a damaged one is made again
         if (stored := results.read(file)).about.items() >= wanted.items():
             return stored
-    how = {"protocol": protocol, "test_table": test_table, "recipe": recipe, "seed": seed, "n_jobs": n_jobs}
-    results.write(run(table, **how, folder=here.runs / "folds"), file)
+    how = {"protocol": protocol, "test_table": test_table, "normalise": normalise, "seed": seed, "n_jobs": n_jobs}
+    results.write(run(table, recipe=recipe, **how, folder=here.runs / "folds"), file)
     return results.read(file)
 
 

@@ -9,7 +9,7 @@ import sklearn.preprocessing
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
 
-from serlib import corpora, evaluate, features, index, metrics, models, recipes, results, split
+from serlib import corpora, evaluate, features, index, metrics, models, recipes, results, settings, split
 
 
 def shortened(recipe):
@@ -224,8 +224,29 @@ def test_speakers_are_standardised_by_their_own_recordings(emodb, features_of, w
     assert result.about["normalise"] == "speaker"
     plain = evaluate.run(emodb, protocol="speakers", recipe=SHORT, epochs=1)
     assert np.abs(result.predictions["p_anger"] - plain.predictions["p_anger"]).max() > 0.01
-    with pytest.raises(ValueError, match="normalise is 'corpus'; expected 'speaker'"):
-        evaluate.run(emodb, normalise="corpus", recipe=SHORT)
+    with pytest.raises(ValueError, match="normalise is 'actor'; expected 'speaker' or 'corpus'"):
+        evaluate.run(emodb, normalise="actor", recipe=SHORT)
+
+
+def test_a_corpus_never_heard_is_standardised_by_its_own_recordings(emodb, workplace):
+    recipe = recipes.get("mfcc-mean+lda")
+    trained, tested = index.join([index.load("tess"), index.load("savee")]), index.load("emodb")
+    drawn = split.make(trained, "cross-corpus", test_index=tested)
+    X, y = features.extract(drawn.table, features=recipe.features), drawn.table["emotion"].to_numpy(dtype=str)
+    for corpus in ("emodb", "savee", "tess"):
+        mine = (drawn.table["corpus"] == corpus).to_numpy()
+        X[mine] = sklearn.preprocessing.StandardScaler().fit_transform(X[mine].astype(np.float64))
+    is_test = (drawn.table["fold"] == 0).to_numpy()
+    expected = clone(recipe.model).fit(X[~is_test], y[~is_test]).predict(X[is_test])
+
+    how = {"protocol": "cross-corpus", "recipe": recipe, "test_on": "emodb"}
+    result = evaluate.load_or_run(["tess", "savee"], **how, normalise="corpus")
+    assert result.about["normalise"] == "corpus"
+    assert set(result.predictions["protocol"]) == {"cross-corpus-corpus-normalised"}
+    assert (result.predictions["y_pred"] == expected).mean() > 0.99  # four decimals may tie
+    plain = evaluate.load_or_run(["tess", "savee"], **how)
+    assert plain.about["normalise"] is None
+    assert len(results.stored(settings.current().results)) == 2
 
 
 def test_predictions_say_whether_they_are_about_synthetic_speech(emodb, workplace):

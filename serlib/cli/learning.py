@@ -142,7 +142,7 @@ def evaluate_command(
     seed: Seed = settings.SEED,
     test_on: Annotated[str | None, typer.Option(help="Another corpus to test on (cross-corpus).")] = None,
     normalise: Annotated[
-        str | None, typer.Option(help="'speaker': standardise each speaker's vectors by his own; another protocol.")
+        str | None, typer.Option(help="'speaker' or 'corpus': standardise each one's vectors; another protocol.")
     ] = None,
     into: Annotated[Path | None, typer.Option(help="A bundle to write the score on unseen speakers into.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The predictions table to write.")] = None,
@@ -160,8 +160,7 @@ def evaluate_command(
     table, roots = indexed(names, csv, data)
     from .. import evaluate, index, metrics, results
 
-    test_table = None
-    called = f"{protocol}-normalised" if normalise else protocol
+    test_table, called = None, evaluate.protocol_name(protocol, normalise)
     if into is not None:
         _refuse_score(into, called, table, chosen, epochs)
     kept_as = f"{called}-{corpora.get(test_on).id}" if test_on else called

@@ -40,22 +40,23 @@ def project(X, method, *, seed=SEED):
         return methods[method].fit_transform(StandardScaler().fit_transform(X)).astype(np.float32)
 
 
-def standardise(X, speakers):
-    """Give each speaker's features mean 0 and standard deviation 1, one by one; labels are not used.
+def standardise(X, groups):
+    """Give each group's features mean 0 and standard deviation 1, one by one; labels are not used.
 
     Parameters
     ----------
     X : ndarray of float32, shape (n_utterances, n_features) or (n_utterances, n_frames, n_features)
-    speakers : sequence of str, shape (n_utterances,)
+    groups : sequence of str, shape (n_utterances,)
+        Such as speakers.
 
     Returns
     -------
     ndarray of float32, of the same shape
-        What never varies in a speaker is 0.
+        What never varies in a group is 0.
     """
-    speakers, standard, axes = np.asarray(speakers, dtype=object), np.empty_like(X), tuple(range(X.ndim - 1))
-    for speaker in dict.fromkeys(speakers):
-        mine = speakers == speaker
+    groups, standard, axes = np.asarray(groups, dtype=object), np.empty_like(X), tuple(range(X.ndim - 1))
+    for group in dict.fromkeys(groups):
+        mine = groups == group
         spread = X[mine].std(axis=axes, dtype=np.float64)
         standard[mine] = (X[mine] - X[mine].mean(axis=axes, dtype=np.float64)) / np.where(spread > 0, spread, 1)
     return standard

@@ -26,8 +26,9 @@ PROTOCOL_COLOURS = {
     "cross-corpus": "#8C8C8C",
 }
 PROTOCOL_COLOURS |= {
-    f"{name}-normalised": mpl.colors.to_hex((1 + np.array(mpl.colors.to_rgb(colour))) / 2)  # half as strong
+    f"{name}-{normalised}": mpl.colors.to_hex((1 + np.array(mpl.colors.to_rgb(colour))) / 2)  # half as strong
     for name, colour in PROTOCOL_COLOURS.items()
+    for normalised in ("normalised", "corpus-normalised")
 }
 
 

@@ -18,7 +18,10 @@ DRAWING = threading.RLock()  # JupyterLab runs callbacks of several widgets in t
 FLOWING = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 16px"}
 PLAYED_HZ = 16000
 STATIC = Path(__file__).parent / "static"
-STANDARDISED = "standardised by the speaker's own recordings"
+STANDARDISED = {
+    "-normalised": "standardised by the speaker's own recordings",
+    "-corpus-normalised": "standardised by the corpus's own recordings",
+}
 PROTOCOL_NAMES = {
     "random": "random utterances (speaker-dependent)",
     "speakers": "groups of speakers (speaker-independent)",
@@ -27,7 +30,9 @@ PROTOCOL_NAMES = {
     "given-parts": "the parts that the table brings (speaker-dependent)",
 }
 PROTOCOL_NAMES |= {
-    f"{name}-normalised": f"{says.split(' (')[0]}, {STANDARDISED}" for name, says in PROTOCOL_NAMES.items()
+    f"{name}{ending}": f"{says.split(' (')[0]}, {standardised}"
+    for ending, standardised in STANDARDISED.items()
+    for name, says in PROTOCOL_NAMES.items()
 }
 
 
