@@ -99,6 +99,7 @@ RECIPES = {
     )
 }
 ABOUT = {
+    "whisper+logistic": "the best here on people never heard: a speech recogniser's first layers, a linear classifier",
     "paper": "mfcc-mean + cnn: what the original project's README describes",
     "original-2021": "what the original project's code does: other windows, loss and batches; no dropout",
     "paper-levelled": "paper, without the silence around the speech and the level of the recording",

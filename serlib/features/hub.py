@@ -1,6 +1,7 @@
 """Any speech encoder of the model hub, through transformers: one layer or several, averaged over time."""
 
 import functools
+import importlib.util
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -11,6 +12,7 @@ from .. import cache
 from .base import Features
 from .spaces import pooled
 
+NEEDED = ("huggingface_hub", "torch", "transformers")
 FRAME = 320  # samples: of what Whisper answers, more is padding
 
 
@@ -72,13 +74,13 @@ class HubEncoder(Features, frozen=True, tag="hub"):
 
 @functools.lru_cache(maxsize=2)
 def _folder(model, revision):
-    try:
-        from huggingface_hub import snapshot_download
-        from huggingface_hub.errors import LocalEntryNotFoundError
-    except ImportError:
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
         raise FileNotFoundError(
-            f"transformers is not installed, which reads {model}; install it with: pip install 'serlib[transformers]'"
-        ) from None
+            f"{model} needs {', '.join(missing)}, not installed here; install with: pip install -e '.[transformers]'"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
     try:
         return Path(snapshot_download(model, revision=revision, local_files_only=True))
     except LocalEntryNotFoundError:
