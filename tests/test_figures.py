@@ -321,6 +321,21 @@ def test_a_ladder_has_a_bar_for_each_way_of_testing():
     assert "chance 0.20" in [text.get_text() for text in ax.texts]
 
 
+def test_recipes_stand_below_one_another_with_interval_and_cost():
+    nan = float("nan")
+    scores = pd.DataFrame(
+        [("a+b", 0.8, [0.7, 0.9], 12.3, 0.6), ("c+d", 0.4, None, nan, nan)],
+        columns=["recipe", "uar", "uar_ci95", "extract_s", "train_s"],
+    )
+    scores = scores.assign(chance=0.2, protocol="speakers").set_index("recipe")
+    ax = figures.draw_recipes(scores, listeners=0.93)
+    assert [bar.get_width() for bar in ax.patches] == [0.8, 0.4]
+    assert [text.get_text() for text in ax.texts] == ["0.80   12 s + 0.6 s", "0.40"]
+    (interval,) = ax.collections
+    np.testing.assert_allclose(interval.get_segments()[0][:, 0], [0.7, 0.9])
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["chance 0.20", "listeners 0.93"]
+
+
 def test_what_is_known_stands_beside_what_is_guessed():
     known = pd.DataFrame({"uar": [0.95, 0.6], "chance": [0.1, 0.14]}, index=["speaker", "emotion"])
     ax = figures.draw_knowledge(known)

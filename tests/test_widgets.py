@@ -821,6 +821,25 @@ def test_stored_scores_are_chosen_by_recipe_corpus_and_protocol(seen):
     assert not figure.picture.png
 
 
+def test_recipes_are_compared_on_one_corpus_by_one_protocol(seen):
+    calls = seen("draw_recipes")
+    svm = stored_scores().assign(recipe="mfcc-mean+svm", uar=0.6, uar_ci95=[[0.5, 0.7]] * 6)
+    later = stored_scores().assign(seed=43, uar=0.1)
+    stored = pd.concat([later, stored_scores(), svm], ignore_index=True).assign(synthetic=True)
+    costs = pd.DataFrame({"extract_s": [0.5], "train_s": [11.3]}, index=["paper"])
+    figure = widgets.compare_recipes(stored, costs)
+    corpus, protocol = figure.controls["corpus"], figure.controls["protocol"]
+    assert (corpus.value, protocol.value) == ("emodb", "speakers")
+    drawn = calls[-1][0][0][0]
+    assert drawn["uar"].to_dict() == {"mfcc-mean+svm": 0.6, "paper": 0.5}  # the best first; the first seed of each
+    assert (drawn["uar_ci95"]["mfcc-mean+svm"], drawn["train_s"]["paper"]) == ([0.5, 0.7], 11.3)
+    assert drawn.loc["mfcc-mean+svm", ["extract_s"]].isna().all()
+    assert calls[-1][0][1] == {"listeners": None}  # nobody listened to synthetic speech
+    corpus.value = "mine"
+    assert [value for _, value in protocol.options] == ["given-parts"]
+    assert "mfcc-mean+svm 0.60, paper 0.30" in figure.picture.alt
+
+
 def test_the_matrix_between_corpora_changes_with_the_recipe(seen):
     calls = seen("draw_across")
     pairs = pd.DataFrame({"trained_on": ["tess", "emodb"], "corpus": ["emodb", "tess"], "uar": 0.4, "chance": 0.2})

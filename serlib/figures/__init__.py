@@ -24,7 +24,16 @@ from .mfcc import (
     draw_steps,
     draw_waveform,
 )
-from .scores import draw_across, draw_knowledge, draw_ladder, draw_layers, draw_recalls, draw_score, draw_scores
+from .scores import (
+    draw_across,
+    draw_knowledge,
+    draw_ladder,
+    draw_layers,
+    draw_recalls,
+    draw_recipes,
+    draw_score,
+    draw_scores,
+)
 from .splits import draw_fold, draw_parts, draw_split
 from .style import (
     CHANCE,
@@ -73,6 +82,7 @@ __all__ = [
     "draw_parts",
     "draw_probabilities",
     "draw_recalls",
+    "draw_recipes",
     "draw_reliability",
     "draw_score",
     "draw_scores",

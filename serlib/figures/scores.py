@@ -151,6 +151,46 @@ def draw_ladder(scores, *, chance, measure="accuracy", ax=None):
     return despine(ax)
 
 
+def draw_recipes(scores, *, listeners=None, ax=None):
+    """Draw the UAR of several recipes by one protocol: a bar each, with its interval, and what the recipe costs.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A row per recipe, in the order drawn, its name as index: ``uar``, ``uar_ci95``, ``chance`` and ``protocol`` of
+        `metrics.summary`, and ``extract_s`` and ``train_s``, seconds (NaN where not measured).
+    listeners : float, optional
+        The UAR of listeners.
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(ax, (8.2, 1.0 + 0.45 * len(scores)))
+    ax.barh(scores.index, scores["uar"], 0.7, color=scores["protocol"].map(PROTOCOL_COLOURS))
+    for row in scores.itertuples():
+        end = row.uar
+        if isinstance(row.uar_ci95, (list, tuple)):
+            low, end = row.uar_ci95
+            ends = [[max(0, row.uar - low)], [max(0, end - row.uar)]]
+            ax.errorbar(row.uar, row.Index, xerr=ends, color="0.15", capsize=3, linewidth=1)
+        cost = "" if np.isnan(row.train_s) else f"   {_seconds(row.extract_s)} + {_seconds(row.train_s)}"
+        ax.annotate(f"{row.uar:.2f}{cost}", (end, row.Index), (5, 0), textcoords="offset points", va="center", size=9)
+    for chance in scores["chance"].unique():
+        ax.axvline(chance, **CHANCE, label=f"chance {chance:.2f}")
+    if listeners is not None:
+        ax.axvline(listeners, color="0.1", linewidth=1, linestyle=":", label=f"listeners {listeners:.2f}")
+    ax.set(xlim=(0, 1.3), xticks=np.linspace(0, 1, 6), xlabel="UAR, and seconds to extract EMODB + to train a fold")
+    ax.invert_yaxis()
+    ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return despine(ax)
+
+
+def _seconds(s):
+    return f"{s:.1f} s" if s < 10 else f"{s:,.0f} s"
+
+
 def draw_knowledge(recognised, *, ax=None):
     """Draw how well several things are recognised from the same vectors, each beside what guessing would reach.
 

@@ -8,7 +8,7 @@ the traceback in its message, in a block of the class `ERROR` that headless runs
 from .base import ERROR, PLAYED_HZ, PROTOCOL_NAMES, InteractiveFigure
 from .corpora import explore_corpora
 from .mfcc import explore_mfcc
-from .results import browse_across, browse_results, browse_scores
+from .results import browse_across, browse_results, browse_scores, compare_recipes
 from .splits import play_with_split
 from .training import Monitor, explore_network, watch_training
 from .voice import MAX_UPLOAD_BYTES, Recorder, hear_recordings, talk
@@ -24,6 +24,7 @@ __all__ = [
     "browse_across",
     "browse_results",
     "browse_scores",
+    "compare_recipes",
     "explore_corpora",
     "explore_mfcc",
     "explore_network",

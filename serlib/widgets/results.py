@@ -94,9 +94,9 @@ def browse_results(stored, tables):
 
 
 def _protocol_in_words(protocol, trained_on):
-    name, _, normalised = protocol.partition("-normalised")
-    if name == "cross-corpus":
-        return f"trained on {figures.title_of(trained_on)}" + (f", {STANDARDISED}" if normalised else "")
+    if protocol.startswith("cross-corpus"):
+        standardised = STANDARDISED.get(protocol.removeprefix("cross-corpus"))
+        return f"trained on {figures.title_of(trained_on)}" + (f", {standardised}" if standardised else "")
     return PROTOCOL_NAMES.get(protocol, protocol)
 
 
@@ -166,6 +166,43 @@ def browse_scores(stored):
         return figures.draw_scores(scores).figure, f"Bars of UAR by corpus and protocol: {', '.join(bars)}.", ""
 
     return InteractiveFigure(draw, controls)
+
+
+def compare_recipes(stored, costs):
+    """Choose a corpus and a protocol, and compare all recipes that are stored of them, and what they cost.
+
+    Parameters
+    ----------
+    stored : DataFrame
+        As `results.stored` returns it; of each recipe, the first seed is shown.
+    costs : DataFrame
+        A row per recipe, its name as index: ``extract_s`` and ``train_s``, seconds.
+
+    Returns
+    -------
+    InteractiveFigure
+    """
+    known = stored[stored["protocol"].isin(PROTOCOL_NAMES)].sort_values("seed", kind="stable")
+    known = known.drop_duplicates(["corpus", "protocol", "recipe"]).join(costs, on="recipe")
+    names = [(figures.title_of(name), name) for name in figures.in_order(known["corpus"])]
+    controls = {
+        "corpus": ipywidgets.Dropdown(options=names, description="corpus"),
+        "protocol": ipywidgets.Dropdown(description="protocol"),
+    }
+
+    def adjust():
+        protocols = set(known.loc[known["corpus"] == controls["corpus"].value, "protocol"])
+        offered = [(says, name) for name, says in PROTOCOL_NAMES.items() if name in protocols]
+        offer(controls["protocol"], offered, "speakers")
+
+    def draw(corpus, protocol):
+        rows = known[(known["corpus"] == corpus) & (known["protocol"] == protocol)]
+        rows = rows.sort_values("uar", ascending=False).set_index("recipe")
+        bars = ", ".join(f"{name} {uar:.2f}" for name, uar in rows["uar"].items())
+        listeners = None if rows["synthetic"].any() else _listeners(corpus)
+        return figures.draw_recipes(rows, listeners=listeners).figure, f"A bar of UAR for each recipe: {bars}.", ""
+
+    return InteractiveFigure(draw, controls, adjust=adjust)
 
 
 def browse_across(scores):
