@@ -15,7 +15,7 @@ book: $(INSTALLED)  ## the book again, executing only what has changed (SERLIB_P
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py --changed
 
 test: $(INSTALLED) lint  ## the whole test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: $(INSTALLED)  ## style, spelling, notebooks without outputs
 	$(BIN)/ruff check .
@@ -32,8 +32,8 @@ app: $(INSTALLED)  ## a page to talk to, and to explore the corpora on: no code 
 figures: $(INSTALLED)  ## draw every figure of the README (SERLIB_PROFILE=full: from your EMODB)
 	$(BIN)/python -m serlib figures
 
-results: $(INSTALLED)  ## make results again: CORPUS="emodb ravdess" [ACROSS=--across], from corpora under SERLIB_DATA
-	SERLIB_PROFILE=full $(BIN)/python results/make.py $(CORPUS) $(ACROSS)
+results: $(INSTALLED)  ## make results again: CORPUS="emodb ravdess" [RECIPES=paper] [PROTOCOLS="speakers across"]
+	SERLIB_PROFILE=full $(BIN)/python results/make.py $(CORPUS) $(if $(RECIPES),--recipes $(RECIPES)) $(if $(PROTOCOLS),--protocols $(PROTOCOLS))
 
 models: $(INSTALLED)  ## make a bundle of each corpus under SERLIB_DATA; that of EMODB is the one that comes with serlib
 	SERLIB_PROFILE=full $(BIN)/python results/models.py
@@ -67,7 +67,7 @@ $(TOOLS)/installed:  # what looks at the environment is kept out of it
 	touch $(TOOLS)/installed
 
 oldest: $(OLDEST)/installed  ## the tests, with the oldest versions of the libraries that pyproject.toml allows
-	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile -W default  # what old ones warn of is mended in newer ones
+	$(OLDEST)/bin/python -m pytest -n 3 --dist loadfile -W default  # what old ones warn of is mended in newer ones
 
 $(OLDEST)/installed: pyproject.toml $(TOOLS)/installed
 	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) $(OLDEST)

@@ -3,11 +3,11 @@
 Every fold is kept as soon as it is done, and every result as soon as it is whole; a further run makes only what is
 missing. Without a corpus, only the tables of README.md and datasets/README.md are made.
 
-usage: SERLIB_PROFILE=full python results/make.py emodb ravdess emodb+tess ... [--recipes NAME ...] [--across]
+usage: SERLIB_PROFILE=full python results/make.py emodb ravdess emodb+tess ... [--recipes NAME ...] [--protocols ...]
        python results/make.py
 
-Names joined by + are several corpora together. --across also trains on each of these corpora and tests on each of the
-others.
+Names joined by + are several corpora together. The protocol ``across`` trains on each of these corpora and tests on
+each of the others; ``unheard`` trains on all the others together.
 """
 
 import argparse
@@ -18,13 +18,15 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from serlib import corpora, evaluate, features, index, metrics, recipes, results, settings
+from serlib import compare, corpora, evaluate, features, index, metrics, recipes, results, settings
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE.parent / "datasets" / "README.md", HERE / "README.md")
 PROTOCOLS = ("random", "speakers", "loso")
+NORMALISED = ("speakers-normalised", "loso-normalised")
 RECIPES = ("paper", "original-2021")
-ACROSS = ("paper", "paper-levelled")
+ACROSS = ("paper", "whisper+logistic")
+BASELINES = ("paper", "egemaps+svm")
 OVERVIEW = ("whisper+logistic", "compare+svm", "egemaps+svm", "mfcc-functionals+svm", "log-mel+attention-cnn", *RECIPES)
 N_SEEDS = 5  # of `RECIPES`; of others one
 N_SEEDS_OF_LARGE = {("crema-d", "random"): 3, ("crema-d", "speakers"): 3, ("crema-d", "loso"): 0}
@@ -34,19 +36,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpora", nargs="*", help="corpora whose results are made")
     parser.add_argument("--recipes", nargs="+", metavar="NAME", help=f"by default {' '.join(RECIPES)}")
-    parser.add_argument("--across", action="store_true", help="also from each of them to each of the others")
+    parser.add_argument("--protocols", nargs="+", choices=(*PROTOCOLS, "across", "unheard"), default=PROTOCOLS)
+    parser.add_argument("--normalise", choices=("speaker", "corpus"), help="standardise each one's vectors by its own")
     options = parser.parse_args()
     ids = ["+".join(sorted(corpora.get(part).id for part in name.split("+"))) for name in options.corpora]
-    names, names_across = options.recipes or RECIPES, options.recipes or ACROSS
-    wanted = [job for corpus in ids for job in within(corpus, names)]
-    if options.across:
-        pairs = [
-            pair for pair in itertools.permutations(ids, 2) if pair[1] not in pair[0].split("+") and "+" not in pair[1]
-        ]
-        wanted += [(train, "cross-corpus", name, settings.SEED, test) for train, test in pairs for name in names_across]
+    names = options.recipes or RECIPES
+    wanted = [(*job, options.normalise) for job in jobs_of(ids, names, options.protocols)]
     for corpus in sorted({part for name in ids for part in name.split("+")}):
         table = index.load(corpus, progress=True)  # here, with all processors, so that the jobs find everything made
-        for name in dict.fromkeys((*names, *(names_across if options.across else ()))):
+        for name in names:
             features.extract(table, features=recipe_called(name).features, progress=True)
     jobs = features.parallel(n_jobs=-1, return_as="generator_unordered")
     for line in jobs(map(joblib.delayed(make_one), wanted)):
@@ -61,29 +59,42 @@ def recipe_called(name):
     return recipes.get(name.removesuffix("-balanced"), balanced=name.endswith("-balanced"))
 
 
-def within(corpus, names):
-    """List the results of one corpus that are published: (corpus, protocol, recipe, seed, corpus to test on)."""
-    return [
-        (corpus, protocol, name, settings.SEED + number, None)
-        for protocol in PROTOCOLS
-        for name in names
-        for number in range(N_SEEDS_OF_LARGE.get((corpus, protocol), N_SEEDS) if name in RECIPES else 1)
-    ]
+def jobs_of(ids, names, protocols):
+    """List the results that are published: (corpora trained on, protocol, recipe, seed, corpus to test on)."""
+    jobs = []
+    for protocol in protocols:
+        if protocol == "across":
+            alone = [corpus for corpus in ids if "+" not in corpus]
+            pairs = [(train, test) for train in ids for test in alone if test not in train.split("+")]
+            jobs += [(train, "cross-corpus", name, settings.SEED, test) for train, test in pairs for name in names]
+        elif protocol == "unheard":
+            others = {test: "+".join(sorted(set(ids) - {test})) for test in ids}
+            jobs += [(others[test], "cross-corpus", name, settings.SEED, test) for test in ids for name in names]
+        else:
+            jobs += [
+                (corpus, protocol, name, settings.SEED + number, None)
+                for corpus in ids
+                for name in names
+                for number in range(N_SEEDS_OF_LARGE.get((corpus, protocol), N_SEEDS) if name in RECIPES else 1)
+            ]
+    return jobs
 
 
 def make_one(job):
     """Make one result, unless it is there, and say what came of it."""
-    corpus, protocol, recipe, seed, test_on = job
+    corpus, protocol, recipe, seed, test_on, normalise = job
     how = {"protocol": protocol, "recipe": recipe_called(recipe), "seed": seed, "test_on": test_on}
-    uar = metrics.uar(evaluate.load_or_run(corpus.split("+"), **how).predictions)
-    return f"{corpus}{f' -> {test_on}' if test_on else ''} {protocol} {recipe} seed {seed}: UAR {uar:.3f}"
+    result = evaluate.load_or_run(corpus.split("+"), **how, normalise=normalise)
+    called = f"{corpus}{f' -> {test_on}' if test_on else ''} {evaluate.protocol_name(protocol, normalise)}"
+    return f"{called} {recipe} seed {seed}: UAR {metrics.uar(result.predictions):.3f}"
 
 
 def with_tables(text):
     """Return a page's text with what is generated made anew: between the comments that name it."""
     made = {"corpora": corpus_table, "passports": passports, "coverage": coverage_table}
     made |= {"results": lambda: results_table(HERE), "across": lambda: across_table(HERE)}
-    made |= {"overview": lambda: overview_table(HERE)}
+    made |= {"overview": lambda: overview_table(HERE), "unheard": lambda: unheard_table(HERE)}
+    made |= {"paired": lambda: paired_table(HERE)}
     for name, make in made.items():
         start, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->"
         if start in text:
@@ -162,14 +173,14 @@ def results_table(folder):
         "|---|---|---|---|---|---|---|---|---|",
     ]
     found = published(folder)
-    found = found[found["protocol"].isin(PROTOCOLS)]
+    found = found[found["protocol"].isin((*PROTOCOLS, *NORMALISED))]
     names = list(dict.fromkeys((*RECIPES, *found["recipe"])))
     for corpus in _ordered(found["corpus"], corpora.NAMES):
         name, mine = title(corpus), found[found["corpus"] == corpus]
         if mine.empty:
             how = f"not made yet: `make results CORPUS={corpus}` fills this row, once its audio is at hand"
             lines.append(f"| {name} | {how} | | | | | | {listeners(corpus)} | 0 |")
-        for protocol, recipe in itertools.product(PROTOCOLS, names):
+        for protocol, recipe in itertools.product((*PROTOCOLS, *NORMALISED), names):
             runs = mine[(mine["protocol"] == protocol) & (mine["recipe"] == recipe)]
             if not runs.empty:
                 lines.append(f"| {name} | {protocol} | {recipe} | {_cells(runs)} | {listeners(corpus)} | {len(runs)} |")
@@ -179,30 +190,72 @@ def results_table(folder):
 def overview_table(folder):
     """Return the table of recipes by corpora on unseen speakers (protocol ``speakers``), as Markdown.
 
-    UAR, the mean over the seeds, and in brackets the mean of the 95 % intervals over speakers; below them what
-    listeners reach and chance; at the end of a row what the recipe costs, as ``benchmarks/costs.py`` measured it.
+    UAR, the mean over the seeds, and in brackets the mean of the 95 % intervals over speakers; below the recipes, the
+    first once more with each speaker's vectors standardised, what listeners reach, and chance; at the end of a row
+    what the recipe costs, as ``benchmarks/costs.py`` measured it.
     """
     found = published(folder)
-    found = found[found["protocol"] == "speakers"]
     costs = pd.read_csv(HERE / "costs.csv", index_col="recipe")
-    names = [corpus for corpus in corpora.NAMES if (found["corpus"] == corpus).any()]
-    titles = " | ".join(map(title, names))
-    lines = [f"| recipe | {titles} | extract EMODB | train a fold |", f"|---{'|---' * len(names)}|---|---|"]
+    plain = found[found["protocol"] == "speakers"]
+    names = [corpus for corpus in corpora.NAMES if (plain["corpus"] == corpus).any()]
+    lines = [
+        f"| recipe | {' | '.join(map(title, names))} | extract EMODB | train a fold |",
+        f"|---{'|---' * len(names)}|---|---|",
+    ]
     for recipe in OVERVIEW:
-        if not (found["recipe"] == recipe).any():
-            continue
-        cells = []
-        for corpus in names:
-            runs = found[(found["corpus"] == corpus) & (found["recipe"] == recipe)]
-            intervals = [limits for limits in runs["uar_ci95"] if isinstance(limits, list)]
-            interval = "–".join(f"{limit:.2f}" for limit in np.mean(intervals, axis=0)) if intervals else ""
-            cells.append(f"{runs['uar'].mean():.2f}{f' ({interval})' if interval else ''}" if len(runs) else "not made")
-        cost = [f"{seconds:,.1f} s" for seconds in costs.loc[recipe]] if recipe in costs.index else ["", ""]
-        lines.append(f"| {' | '.join((f'`{recipe}`', *cells, *cost))} |")
+        runs = plain[plain["recipe"] == recipe]
+        if len(runs):
+            cost = [f"{seconds:,.1f} s" for seconds in costs.loc[recipe]] if recipe in costs.index else ["", ""]
+            lines.append(f"| {' | '.join((f'`{recipe}`', *_uars(runs, names), *cost))} |")
     lines.append(f"| *listeners* | {' | '.join(map(listeners, names))} | | |")
-    chances = (f"{found.loc[found['corpus'] == corpus, 'chance'].iloc[0]:.2f}" for corpus in names)
+    chances = (f"{plain.loc[plain['corpus'] == corpus, 'chance'].iloc[0]:.2f}" for corpus in names)
     lines.append(f"| *chance* | {' | '.join(chances)} | | |")
+    runs = found[(found["protocol"] == "speakers-normalised") & (found["recipe"] == OVERVIEW[0])]
+    if len(runs):
+        lines.append(f"| `{OVERVIEW[0]}`, *standardised by speaker* | {' | '.join(_uars(runs, names))} | | |")
     return "\n".join(lines) + "\n"
+
+
+def _uars(runs, names):
+    """Return a cell for each corpus: the mean UAR of runs, and the mean of their intervals."""
+    cells = []
+    for mine in (runs[runs["corpus"] == corpus] for corpus in names):
+        intervals = [limits for limits in mine["uar_ci95"] if isinstance(limits, list)]
+        interval = "–".join(f"{limit:.2f}" for limit in np.mean(intervals, axis=0)) if intervals else ""
+        cells.append(f"{mine['uar'].mean():.2f}{f' ({interval})' if interval else ''}" if len(mine) else "not made")
+    return cells
+
+
+def paired_table(folder):
+    """Return how much each recipe differs from each of `BASELINES` on the same unseen speakers, as Markdown.
+
+    `compare.paired_test` on the first seed; p is corrected for all tests of a corpus (`compare.holm`). Where so few
+    speakers could show nothing, no p is given.
+    """
+    found = published(folder)
+    found = found[(found["protocol"] == "speakers") & (found["seed"] == settings.SEED)]
+    columns = {}
+    for corpus in _ordered(found["corpus"]):
+        files = found[found["corpus"] == corpus].set_index("recipe")["file"]
+        tables = {name: results.read(file).predictions for name, file in files.items() if name in OVERVIEW}
+        pairs = [
+            (name, base) for base in BASELINES for name in OVERVIEW if name != base and {name, base} <= set(tables)
+        ]
+        tests = pd.DataFrame([compare.paired_test(tables[base], tables[name]) for name, base in pairs], index=pairs)
+        tests["p"] = compare.holm(tests["p"]) if len(tests) else []
+        tests["can_show"] = tests["smallest_p"] * len(tests) < 0.05
+        columns[corpus] = {pair: _difference(test) for pair, test in zip(pairs, tests.itertuples(), strict=True)}
+    lines = [f"| recipe | beside | {' | '.join(map(title, columns))} |", f"|---|---{'|---' * len(columns)}|"]
+    for base, name in itertools.product(BASELINES, OVERVIEW):
+        cells = [column.get((name, base), "") for column in columns.values()]
+        if any(cells):
+            lines.append(f"| `{name}` | `{base}` | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _difference(test):
+    p = "p < 0.005" if test.p < 0.005 else f"p = {test.p:.2f}"
+    return f"{test.difference:+.2f}" + (f" ({p})" if test.can_show else "")
 
 
 def _ordered(names, first=()):
@@ -248,12 +301,19 @@ def coverage_table():
     return "\n".join(lines) + "\n"
 
 
+def _crossed(folder):
+    """Return the published results of one corpus after training on others, with the number of these."""
+    found = published(folder)
+    found = found[found["protocol"].str.startswith("cross-corpus")]
+    return found.assign(n_trained_on=[len(name.split("+")) for name in found.get("trained_on", [])])
+
+
 def across_table(folder):
     """Return the matrix of UARs from corpus to corpus, as Markdown: of the recipes in `ACROSS`, and chance."""
-    found = published(folder)
-    found = found[found["protocol"] == "cross-corpus"]
+    found = _crossed(folder)
+    found = found[(found["protocol"] == "cross-corpus") & (found["n_trained_on"] == 1)]
     if found.empty:
-        return 'Not made yet: `make results CORPUS="emodb ravdess" ACROSS=--across` makes it of corpora at hand.\n'
+        return 'Not made yet: `make results CORPUS="emodb ravdess" PROTOCOLS=across` makes it of corpora at hand.\n'
     names = _ordered({*found["corpus"], *found["trained_on"]})
     titles = [title(corpus) for corpus in names]
     lines = [f"| trained on \\ tested on | {' | '.join(titles)} |", f"|---{'|---' * len(names)}|"]
@@ -265,6 +325,26 @@ def across_table(folder):
             missing = "" if train == test else "not made yet"
             cells.append(f"{uars} ({runs['chance'].iloc[0]:.2f})" if uars else missing)
         lines.append(f"| {title(train)} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def unheard_table(folder):
+    """Return the UARs on corpora never heard, trained on all others together, as Markdown."""
+    found = _crossed(folder)
+    found = found[found["n_trained_on"] > 1]
+    names = _ordered(found["corpus"])
+    lines = [
+        f"| recipe | standardised by | {' | '.join(map(title, names))} | mean |",
+        f"|---|---{'|---' * len(names)}|---|",
+    ]
+    for recipe, normalise in itertools.product(ACROSS[::-1], evaluate.NORMALISED):
+        protocol = evaluate.protocol_name("cross-corpus", normalise)
+        runs = found[(found["recipe"] == recipe) & (found["protocol"] == protocol)]
+        if len(runs):
+            mean = f"{runs['uar'].mean():.2f}" if len(runs) == len(names) else ""
+            lines.append(f"| `{recipe}` | {normalise or 'nothing'} | {' | '.join(_uars(runs, names))} | {mean} |")
+    chances = (f"{found.loc[found['corpus'] == corpus, 'chance'].iloc[0]:.2f}" for corpus in names)
+    lines.append(f"| *chance* | | {' | '.join(chances)} | |")
     return "\n".join(lines) + "\n"
 
 
