@@ -7,6 +7,7 @@ leads nowhere. With ``--changed`` it executes only what has changed since it was
 
 import argparse
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import html
@@ -14,12 +15,14 @@ import inspect
 import json
 import re
 import sys
+import threading
 import time
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import jinja2
+import jupyter_client
 import nbclient
 import nbconvert
 import nbformat
@@ -33,6 +36,7 @@ README = HERE.parent / "README.md"
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 PNG = b"\x89PNG\r\n"
+AWAKE_S = 5
 FIGURE_DPI = 150  # of `figures.save`
 TRACEBACK = "Traceback (most recent call last)"
 SOLUTION = """
@@ -155,13 +159,46 @@ def execute(notebook, folder, *, timeout_s=3600):
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
     )
+    manager = client.create_kernel_manager()
     try:
-        client.execute()
+        with awake(lambda: [manager.connection_file]):
+            client.execute()
     except nbclient.exceptions.CellExecutionError:
         pass  # it is among the errors
     except nbclient.exceptions.DeadKernelError as error:
         return notebook, f"the kernel died: {error}"
     return notebook, "\n\n".join(client.errors)
+
+
+@contextlib.contextmanager
+def awake(connection_files):
+    """Send something to each kernel every few seconds: ipykernel 7 may leave a request unread until the next one comes.
+
+    See ipython/ipykernel#1554.
+
+    Parameters
+    ----------
+    connection_files : callable
+        Returns the kernels' connection files; those that are not there are passed over.
+    """
+    ended = threading.Event()
+
+    def ask():
+        while not ended.wait(AWAKE_S):
+            for file in filter(Path.is_file, map(Path, connection_files())):
+                kernel = jupyter_client.BlockingKernelClient(connection_file=str(file))
+                kernel.load_connection_file()
+                kernel.start_channels(iopub=False, stdin=False, hb=False, control=False)
+                kernel.kernel_info()
+                kernel.stop_channels()
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        asking.join()
 
 
 def errors_in(output):

@@ -2,7 +2,6 @@
 
 import base64
 import hashlib
-import importlib.util
 import inspect
 import itertools
 import json
@@ -18,14 +17,11 @@ from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 from nbformat import v4
 
+import build
 from serlib import corpora, figures, labels, widgets
 from serlib.figures.style import ink
 
 PROJECT = Path(__file__).resolve().parent.parent
-SPEC = importlib.util.spec_from_file_location("build", PROJECT / "notebooks" / "build.py")
-build = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(build)
-
 CSS = (PROJECT / "notebooks" / "book" / "style.css").read_text(encoding="utf-8")
 AA = 4.5  # least contrast of text, WCAG 2.1, success criterion 1.4.3
 DOT = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()

@@ -5,7 +5,6 @@ or its server reaches for anything outside this machine.
 """
 
 import contextlib
-import importlib.util
 import json
 import os
 import re
@@ -19,6 +18,7 @@ import numpy as np
 import pytest
 from conftest import REAL, free_port, offline, put_at_hand, wait_for
 
+import build
 from serlib import audio, corpora, synthetic, widgets
 
 pytestmark = pytest.mark.browser
@@ -114,7 +114,8 @@ def served(module, folder, address):
         server = subprocess.Popen([sys.executable, "-m", *module], cwd=folder, env=env, stdout=log, stderr=log)
         try:
             wait_for(address, server)
-            yield
+            with build.awake(lambda: (folder / "runtime").glob("kernel-*.json")):
+                yield
         finally:
             server.terminate()
             server.wait(PATIENCE_S)
@@ -122,25 +123,26 @@ def served(module, folder, address):
 
 
 def run_all(page, address, *, meanwhile=lambda: None):
-    """Open a notebook, run all its cells, do something meanwhile, and wait until the last cell has ended.
+    """Open a notebook, run all its cells, do something meanwhile, and wait until the last cell has ended."""
+    page.goto(address)
+    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(state="attached")
 
-    ipykernel 7 may leave a request unread until the next connection (ipython/ipykernel#1554): the page is opened again.
-    """
-    timed_out = sys.modules["playwright.sync_api"].TimeoutError
-    page.on("dialog", lambda dialog: dialog.accept())  # what was not saved is left
-    for seconds in (60, 240, PATIENCE_S):
-        page.goto(address)
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(state="attached")
-        for _ in range(40):  # where the notebook is not ready yet, the menu does nothing
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_role("menuitem", name=RUN_ALL, exact=True).click()
-            with contextlib.suppress(timed_out):
-                page.wait_for_function(RUNNING, timeout=5_000)
-                break
-        meanwhile()
-        with contextlib.suppress(timed_out):
-            return page.wait_for_function(ALL_RAN, timeout=1000 * seconds)
-    raise AssertionError("the cells did not end")
+    def run():
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name=RUN_ALL, exact=True).click()
+
+    until(page, RUNNING, run)  # where the notebook is not ready yet, the menu does nothing
+    meanwhile()
+    page.wait_for_function(ALL_RAN)
+
+
+def until(page, condition, act, arg=None):
+    """Do something as often as it takes: a page that is not ready, or moves, may pass over it."""
+    for _ in range(PATIENCE_S // 5):
+        act()
+        with contextlib.suppress(sys.modules["playwright.sync_api"].TimeoutError):
+            return page.wait_for_function(condition, arg=arg, timeout=5_000)
+    raise AssertionError(f"{condition} is not so")
 
 
 def shot(page, name):
@@ -149,9 +151,12 @@ def shot(page, name):
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
+CHANGED = "([img, before]) => img.src !== before"
+
+
 def changed(image, before):
     """Wait until a picture is another than it was."""
-    image.page.wait_for_function("([img, before]) => img.src !== before", arg=[image.element_handle(), before])
+    image.page.wait_for_function(CHANGED, arg=[image.element_handle(), before])
 
 
 def choose_theme(page, theme):
@@ -250,13 +255,16 @@ def test_sliders_move_the_pictures_and_what_the_mfccs_keep_is_heard(page, lab):
     image.evaluate(WATCH)
     for name in ("window", "hop", "mel bands", "MFCCs"):
         handle = widget.locator(".widget-slider", has_text=name).locator(".noUi-handle")
-        before, place = image.get_attribute("src"), handle.bounding_box()
-        x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
-        page.mouse.move(x, y)
-        page.mouse.down()
-        page.mouse.move(x - 70, y, steps=4)
-        page.mouse.up()
-        changed(image, before)
+
+        def drag(handle=handle):
+            place = handle.bounding_box()
+            x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+            page.mouse.move(x, y)
+            page.mouse.down()
+            page.mouse.move(x - 70, y, steps=4)
+            page.mouse.up()
+
+        until(page, CHANGED, drag, [image.element_handle(), image.get_attribute("src")])
         page.wait_for_function("window.seen > window.released")
         print(f"{name}: {page.evaluate('window.seen - window.released'):.0f} ms from release to new pixels")
     assert "16 MFCCs" not in image.get_attribute("alt")
@@ -273,9 +281,6 @@ def test_sliders_move_the_pictures_and_what_the_mfccs_keep_is_heard(page, lab):
 @pytest.fixture(scope="module")
 def book(tmp_path_factory):
     """The book of the notebooks as they are stored, with one output, coloured as Keras prints it: its folder."""
-    spec = importlib.util.spec_from_file_location("build", NOTEBOOKS / "build.py")
-    build = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(build)
     folder = tmp_path_factory.mktemp("book")
     done = [(path, nbformat.read(path, as_version=4)) for path in build.notebooks()]
     printing = next(cell for cell in done[4][1].cells if cell.cell_type == "code")

@@ -256,7 +256,7 @@ def test_predictions_say_whether_they_are_about_synthetic_speech(emodb, workplac
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("corpus", "seeds"), [("emodb", (0, 1, 2)), ("crema-d", (0,))])
+@pytest.mark.parametrize(("corpus", "seeds"), [("emodb", (0, 1)), ("crema-d", (0,))])
 def test_the_recipe_is_flattered_by_a_random_split_and_not_by_unseen_speakers(corpus, seeds, made, workplace):
     """The lesson of the notebooks holds on synthetic speech, for the recipe `paper`."""
     uars = {"random": [], "speakers": []}

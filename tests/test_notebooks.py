@@ -1,25 +1,21 @@
 """The notebooks: the house rules, and that each runs alone, every cell twice, without an error nobody would see."""
 
 import ast
-import contextlib
-import importlib.util
 import itertools
 import re
 import shutil
 import tempfile
 from pathlib import Path
 
-import nbclient
+import jupyter_client
 import nbformat
 import pytest
 from conftest import offline, put_at_hand
 from nbformat import v4
 
-PROJECT = Path(__file__).resolve().parent.parent
-SPEC = importlib.util.spec_from_file_location("build", PROJECT / "notebooks" / "build.py")
-build = importlib.util.module_from_spec(SPEC)
-SPEC.loader.exec_module(build)
+import build
 
+PROJECT = Path(__file__).resolve().parent.parent
 PATHS = build.notebooks()
 (FIRST,) = (path for path in PATHS if path.stem == "03_split")
 STORED = Path("build", "tiny", "results")
@@ -202,9 +198,9 @@ def refused(tmp_path_factory):
 def executed(made, refused, tmp_path_factory):
     """A function that returns a notebook's doubled and executed edition, and its failure.
 
-    It runs once, in a folder of its own where nothing is at hand but the synthetic corpora, and without a network.
-    `FIRST` trains in worker processes and stores its results, as for a reader. The others find these results, and train
-    in one process, because a worker takes longer to start than to train.
+    It runs once, in a folder of its own where nothing is at hand but the synthetic corpora and the published results,
+    and without a network. `FIRST` trains in worker processes and stores its results, as for a reader. The others find
+    these results, and train in one process, because a worker takes longer to start than to train.
     """
     known, folders = {}, {}
 
@@ -212,6 +208,7 @@ def executed(made, refused, tmp_path_factory):
         if path not in known:
             folders[path] = folder = tmp_path_factory.mktemp(path.stem)
             put_at_hand(made, folder)
+            (folder / "results").symlink_to(PROJECT / "results")  # they come with the project
             with pytest.MonkeyPatch.context() as patch:
                 for name, value in offline(refused).items():
                     patch.setenv(name, value)
@@ -371,22 +368,17 @@ def id_of(case):
 
 @pytest.fixture(scope="session")
 def planted(tmp_path_factory):
-    """The errors found in each case, of one notebook that holds all cases; and what its kernel tried to reach.
-
-    It runs again where the kernel leaves a request unread (ipython/ipykernel#1554).
-    """
+    """The errors found in each case, of one notebook that holds all cases; and what its kernel tried to reach."""
     cases = {**PLANTED, "working": WORKING, "call": [CALL + call for call in CALLS]}
     cells = {f"{id_of(case)}_{k}": source for case, sources in cases.items() for k, source in enumerate(sources)}
-    for _ in range(5):
-        folder = tmp_path_factory.mktemp("planted")
-        with contextlib.suppress(nbclient.exceptions.CellTimeoutError), pytest.MonkeyPatch.context() as patch:
-            for name, value in offline(folder / "refused.txt").items():
-                patch.setenv(name, value)
-            _, failure = build.execute(notebook_of(**cells), folder, timeout_s=40)
-            errors = [error for error in re.split(r"^(?=cell \d+ \()", failure, flags=re.MULTILINE) if error]
-            found = {case: [error for error in errors if f"({id_of(case)}_" in error.splitlines()[0]] for case in cases}
-            return found, (folder / "refused.txt").read_text()
-    raise AssertionError("a cell was never answered")
+    folder = tmp_path_factory.mktemp("planted")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in offline(folder / "refused.txt").items():
+            patch.setenv(name, value)
+        _, failure = build.execute(notebook_of(**cells), folder, timeout_s=600)
+    errors = [error for error in re.split(r"^(?=cell \d+ \()", failure, flags=re.MULTILINE) if error]
+    found = {case: [error for error in errors if f"({id_of(case)}_" in error.splitlines()[0]] for case in cases}
+    return found, (folder / "refused.txt").read_text()
 
 
 @pytest.mark.notebook
@@ -407,6 +399,21 @@ def test_a_call_home_is_noticed_though_the_notebook_passes_over_it(planted):
     found, refused = planted
     assert found["call"] == []
     assert re.findall(r"^socket\.\w+ (\S+) ", refused, re.MULTILINE) == list(CALLS.values())
+
+
+@pytest.mark.notebook
+def test_a_kernel_gets_something_to_read_every_few_seconds(monkeypatch, tmp_path):
+    monkeypatch.setattr(build, "AWAKE_S", 0.1)
+    manager, client = jupyter_client.manager.start_new_kernel()
+    try:
+        with build.awake(lambda: [tmp_path / "gone.json", manager.connection_file]):
+            asked = [client.get_iopub_msg(timeout=600)["parent_header"] for _ in range(4)]
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert {header["msg_type"] for header in asked if header["session"] != client.session.session} == {
+        "kernel_info_request"
+    }
 
 
 @pytest.mark.notebook
