@@ -128,8 +128,11 @@ def run_all(page, address, *, meanwhile=lambda: None):
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(state="attached")
 
     def run():
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name=RUN_ALL, exact=True).click()
+        for dialog in page.locator(".jp-Dialog").all():
+            print("a dialog was in the way:", dialog.inner_text())
+            dialog.locator(".jp-mod-accept").click(timeout=5_000)
+        page.get_by_role("menuitem", name="Run", exact=True).click(timeout=5_000)
+        page.get_by_role("menuitem", name=RUN_ALL, exact=True).click(timeout=5_000)
 
     until(page, RUNNING, run)  # where the notebook is not ready yet, the menu does nothing
     meanwhile()
@@ -139,8 +142,8 @@ def run_all(page, address, *, meanwhile=lambda: None):
 def until(page, condition, act, arg=None):
     """Do something as often as it takes: a page that is not ready, or moves, may pass over it."""
     for _ in range(PATIENCE_S // 5):
-        act()
         with contextlib.suppress(sys.modules["playwright.sync_api"].TimeoutError):
+            act()
             return page.wait_for_function(condition, arg=arg, timeout=5_000)
     raise AssertionError(f"{condition} is not so")
 

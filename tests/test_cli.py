@@ -329,7 +329,6 @@ def test_synthetic_writes_all_corpora(run, made, tmp_path):
 def test_the_main_job_runs_on_real_speech(run, tmp_path):
     folder = real("emodb")
     environment = {
-        "is_process": True,
         "SERLIB_PROFILE": "full",
         "SERLIB_DATA": str(REAL),
         "SERLIB_CACHE": str(tmp_path),

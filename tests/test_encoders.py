@@ -218,8 +218,8 @@ def test_what_is_not_installed_is_said_in_a_line(monkeypatch):
     ):
         features.get("egemaps").load()
     hub._folder.cache_clear()
-    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(FileNotFoundError, match=r"transformers is not installed.*pip install 'serlib\[transformers\]'"):
+    monkeypatch.setattr(hub, "NEEDED", ("numpy", "no_such_package"))
+    with pytest.raises(FileNotFoundError, match=r"base needs no_such_package, not installed.*e '\.\[transformers\]'"):
         features.HubEncoder("facebook/wav2vec2-base", "0" * 40, (3,)).load()
 
 
