@@ -8,6 +8,7 @@ from matplotlib import pyplot as plt
 from . import audio, corpora, evaluate, features, figures, index, recipes, results, settings, split
 
 RECIPE = "paper"
+ACROSS = ("paper", "whisper+logistic")
 EMOTIONS = ("neutral", "sadness", "happiness")  # of the figure of MFCCs
 
 
@@ -45,15 +46,15 @@ def _figures(corpus, table):
     yield _learning_curves(random)
     yield _confusion(random, loso)
     stored = results.stored(settings.current().results)
-    stored = stored[(stored["recipe"] == RECIPE) & (stored["seed"] == settings.SEED)].sort_values("protocol")
-    yield _unseen_speakers(stored)
-    yield from _listeners(stored)
+    stored = stored[stored["seed"] == settings.SEED].sort_values("protocol")
+    yield _unseen_speakers(stored[stored["recipe"] == RECIPE])
+    yield from _listeners(stored[stored["recipe"] == RECIPE])
     yield from _across_corpora(stored)
     yield from _layers(settings.current().results / "layers.csv")
 
 
 def _scored(protocol, **others):
-    return {"recipe": RECIPE, "seed": settings.SEED, "protocol": protocol, **others}
+    return {"recipe": RECIPE, "seed": settings.SEED, "protocol": protocol} | others
 
 
 def _corpora():
@@ -125,10 +126,17 @@ def _listeners(stored):
 
 
 def _across_corpora(stored):
-    scores = stored[stored["protocol"] == "cross-corpus"]
-    if len(scores):
-        about = _scored("cross-corpus", corpus=sorted(set(scores["corpus"])))
-        yield "across-corpora", figures.draw_across(scores).figure, about
+    """Yield the matrices from corpus to corpus of each recipe of `ACROSS`, where they are stored."""
+    scores = stored[(stored["protocol"] == "cross-corpus") & ~stored["trained_on"].str.contains("+", regex=False)]
+    names = [name for name in ACROSS if (scores["recipe"] == name).any()]
+    if names:
+        n_corpora = scores["corpus"].nunique()
+        size = (len(names) * (2.0 + 0.85 * n_corpora), 1.2 + 0.7 * n_corpora)
+        figure, axes = plt.subplots(1, len(names), figsize=size, layout="constrained", squeeze=False)
+        for name, ax in zip(names, axes[0], strict=True):
+            figures.draw_across(scores[scores["recipe"] == name], ax=ax).set_title(name, fontsize=11)
+        about = _scored("cross-corpus", recipe=names, corpus=sorted(set(scores["corpus"])))
+        yield "across-corpora", figure, about
 
 
 def _layers(file):

@@ -381,6 +381,20 @@ def test_every_figure_of_the_readme_is_drawn_and_of_listeners_where_their_votes_
     assert [name for name, *_ in readme_figures._listeners(stored)] == ["listeners-crema-d"]
 
 
+def test_the_matrices_between_corpora_are_of_single_corpora_and_stand_side_by_side():
+    pairs = [("emodb", "tess"), ("tess", "emodb"), ("savee+tess", "emodb")]
+    rows = [
+        {"trained_on": a, "corpus": b, "recipe": recipe, "uar": uar, "chance": 0.2, "protocol": "cross-corpus"}
+        for recipe, uar in (("paper", 0.3), ("whisper+logistic", 0.6))
+        for a, b in pairs
+    ]
+    ((name, figure, about),) = readme_figures._across_corpora(pd.DataFrame(rows))
+    panels = {ax.get_title(): [text.get_text() for text in ax.texts] for ax in figure.axes if ax.get_title()}
+    assert panels == {"paper": ["0.30\n(0.20)"] * 2, "whisper+logistic": ["0.60\n(0.20)"] * 2}
+    assert (name, about["recipe"]) == ("across-corpora", ["paper", "whisper+logistic"])
+    assert list(readme_figures._across_corpora(pd.DataFrame(rows).assign(protocol="loso"))) == []
+
+
 @pytest.mark.parametrize("emotion", labels.EMOTIONS)
 def test_numbers_on_an_emotions_colour_can_be_read(emotion):
     """Contrast by WCAG 2.1: at least 4.5 to 1."""
