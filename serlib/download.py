@@ -305,6 +305,8 @@ def _refuse_harm(members):
         name, kind = member.filename, stat.S_IFMT(member.external_attr >> 16)
         if corpora.leads_out(name):
             raise ValueError(f"would write to {name!r}; expected paths inside its folder")
+        if not PurePosixPath(name).name:
+            raise ValueError(f"cannot be unpacked ({name!r} names no file); expected a sound zip archive")
         if kind not in (0, stat.S_IFREG):  # programs of DOS say nothing
             what = "a link" if kind == stat.S_IFLNK else "a pipe, a device or the like"
             raise ValueError(f"holds {what}, {name!r}; expected files only")

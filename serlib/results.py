@@ -58,16 +58,16 @@ def write(result, file):
     """
     predictions, validated, history, sidecar = files_of(file)
     contents = {
-        predictions: _csv_bytes(result.predictions, decimals=4, compressed=predictions.suffix == ".gz"),
-        validated: _csv_bytes(result.validated, decimals=4, compressed=True),
-        history: _csv_bytes(result.history, decimals=6, compressed=True),
+        predictions: _csv_bytes(result.predictions, compressed=predictions.suffix == ".gz"),
+        validated: _csv_bytes(result.validated, compressed=True),
+        history: _csv_bytes(result.history, compressed=True),
     }
     storage.write_described(contents, sidecar, {**metrics.summary(result.predictions), **result.about})
 
 
-def _csv_bytes(table, *, decimals, compressed):
-    """Return a table as the bytes of a CSV file; the same table gives the same bytes."""
-    content = table.to_csv(index=False, float_format=f"%.{decimals}f", lineterminator="\n").encode()
+def _csv_bytes(table, *, compressed):
+    """Return a table, with four decimals, as the bytes of a CSV file; the same table gives the same bytes."""
+    content = table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode()
     return gzip.compress(content, mtime=0) if compressed else content
 
 
