@@ -56,7 +56,8 @@ SOURCES = {
 }
 INLINE = ("a", "abbr", "code", "em", "span", "strong", "sub", "sup")
 FRONT = (
-    *("The notebooks", "Results", "The corpora", "The model", "Quick start", "In five lines of Python"),
+    *("The notebooks", "Results", "More results", "The corpora", "The model"),
+    *("Quick start", "In five lines of Python"),
     *("What it cannot do", "How to cite"),
 )
 
