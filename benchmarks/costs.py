@@ -4,6 +4,7 @@
 beside those of other recipes, and prints them.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ print(extracted - began, time.perf_counter() - extracted)
 
 
 def main():
+    os.environ["SERLIB_PROFILE"] = "full"
     rows = []
     for recipe in sys.argv[1:]:
         with tempfile.TemporaryDirectory() as folder:

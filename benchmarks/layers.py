@@ -5,9 +5,11 @@ whisper-tiny.en in the folder of the weights. Each layer's mean over time is one
 the protocol ``speakers``.
 """
 
+import os
 from pathlib import Path
 from typing import ClassVar
 
+import joblib
 import numpy as np
 import onnxruntime
 import pandas as pd
@@ -30,9 +32,10 @@ class AllLayers(features.Features, frozen=True, tag="whisper-all-layers"):
     def shape(self):
         return (1 + N_LAYERS[self.model], weights.KNOWN[self.model].n_dims)
 
+    def load(self):
+        SESSIONS[self.model] = session_of(self.model)
+
     def transform(self, signal):
-        if self.model not in SESSIONS:
-            SESSIONS[self.model] = session_of(self.model)
         session, positions = SESSIONS[self.model]
         mel = whisper.log_mel(signal)[: whisper.PIECE]
         inputs = {"mel": np.ascontiguousarray(mel.T)[None], "positions": positions[: (len(mel) + 1) // 2]}
@@ -43,7 +46,9 @@ def session_of(model):
     """Return a session that runs all layers, from the whole file of the weights, and the positions."""
     known = weights.KNOWN[model]
     files = [file for file in settings.weights_folder().rglob("*") if file.is_file()]
-    (whole,) = [file for file in files if file.stat().st_size == known.n_bytes][:1]
+    whole = next((file for file in files if file.stat().st_size == known.n_bytes), None)
+    if whole is None:
+        raise FileNotFoundError(f"no whole file of {model} in {settings.weights_folder()}; fetch it first")
     arrays = weights.read(whole, lambda name: name.startswith("encoder/"))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -53,13 +58,15 @@ def session_of(model):
 
 
 def main():
+    os.environ["SERLIB_PROFILE"] = "full"
     rows, recipe = [], recipes.Recipe("layer", features.get("whisper"), models.get("logistic"))
     for corpus, folder in ((name, corpora.find_folder(settings.current().data, name)) for name in corpora.NAMES):
         if folder is None:
             continue
         drawn = split.speakers(index.load(corpus))
         for model in N_LAYERS:
-            X = features.extract(drawn.table, features=AllLayers(model=model), progress=True)
+            with joblib.parallel_config(backend="threading"):  # a session cannot be sent to another process
+                X = features.extract(drawn.table, features=AllLayers(model=model), progress=True)
             for layer in range(X.shape[1]):
                 summary = metrics.summary(evaluate.cross_validate(drawn, X[:, layer], recipe=recipe).predictions)
                 low, high = summary["uar_ci95"] or (np.nan, np.nan)

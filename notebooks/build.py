@@ -186,12 +186,12 @@ def awake(connection_files):
 
     def ask():
         while not ended.wait(AWAKE_S):
-            for file in filter(Path.is_file, map(Path, connection_files())):
-                kernel = jupyter_client.BlockingKernelClient(connection_file=str(file))
-                kernel.load_connection_file()
-                kernel.start_channels(iopub=False, stdin=False, hb=False, control=False)
-                kernel.kernel_info()
-                kernel.stop_channels()
+            for file in connection_files():
+                with contextlib.suppress(OSError, ValueError):  # not written yet, or the kernel is gone
+                    kernel = jupyter_client.BlockingKernelClient(connection_file=str(file))
+                    kernel.load_connection_file()
+                    kernel.kernel_info()
+                    kernel.shell_channel.socket.close(linger=1000)
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()

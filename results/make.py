@@ -1,7 +1,8 @@
 """Make corpora's results, and the pages' tables from the passports and all results that are stored.
 
 Every fold is kept as soon as it is done, and every result as soon as it is whole; a further run makes only what is
-missing. Without a corpus, only the tables of README.md and datasets/README.md are made.
+missing. Without a corpus, only the tables of README.md, datasets/README.md
+and results/README.md are made.
 
 usage: SERLIB_PROFILE=full python results/make.py emodb ravdess emodb+tess ... [--recipes NAME ...] [--protocols ...]
        python results/make.py
@@ -18,7 +19,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from serlib import compare, corpora, evaluate, features, index, metrics, recipes, results, settings
+from serlib import compare, corpora, evaluate, features, figures, index, metrics, recipes, results, settings
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE.parent / "datasets" / "README.md", HERE / "README.md")
@@ -176,7 +177,7 @@ def results_table(folder):
     found = found[found["protocol"].isin((*PROTOCOLS, *NORMALISED))]
     names = list(dict.fromkeys((*RECIPES, *found["recipe"])))
     for corpus in _ordered(found["corpus"], corpora.NAMES):
-        name, mine = title(corpus), found[found["corpus"] == corpus]
+        name, mine = figures.title_of(corpus), found[found["corpus"] == corpus]
         if mine.empty:
             how = f"not made yet: `make results CORPUS={corpus}` fills this row, once its audio is at hand"
             lines.append(f"| {name} | {how} | | | | | | {listeners(corpus)} | 0 |")
@@ -199,7 +200,7 @@ def overview_table(folder):
     plain = found[found["protocol"] == "speakers"]
     names = [corpus for corpus in corpora.NAMES if (plain["corpus"] == corpus).any()]
     lines = [
-        f"| recipe | {' | '.join(map(title, names))} | extract EMODB | train a fold |",
+        f"| recipe | {' | '.join(map(figures.title_of, names))} | extract EMODB | train a fold |",
         f"|---{'|---' * len(names)}|---|---|",
     ]
     for recipe in OVERVIEW:
@@ -239,13 +240,18 @@ def paired_table(folder):
         files = found[found["corpus"] == corpus].set_index("recipe")["file"]
         tables = {name: results.read(file).predictions for name, file in files.items() if name in OVERVIEW}
         pairs = [
-            (name, base) for base in BASELINES for name in OVERVIEW if name != base and {name, base} <= set(tables)
+            (name, base)
+            for number, base in enumerate(BASELINES, 1)
+            for name in OVERVIEW
+            if name not in BASELINES[:number] and {name, base} <= set(tables)
         ]
+        if not pairs:
+            continue
         tests = pd.DataFrame([compare.paired_test(tables[base], tables[name]) for name, base in pairs], index=pairs)
-        tests["p"] = compare.holm(tests["p"]) if len(tests) else []
+        tests["p"] = compare.holm(tests["p"])
         tests["can_show"] = tests["smallest_p"] * len(tests) < 0.05
         columns[corpus] = {pair: _difference(test) for pair, test in zip(pairs, tests.itertuples(), strict=True)}
-    lines = [f"| recipe | beside | {' | '.join(map(title, columns))} |", f"|---|---{'|---' * len(columns)}|"]
+    lines = [f"| recipe | beside | {' | '.join(map(figures.title_of, columns))} |", f"|---|---{'|---' * len(columns)}|"]
     for base, name in itertools.product(BASELINES, OVERVIEW):
         cells = [column.get((name, base), "") for column in columns.values()]
         if any(cells):
@@ -262,11 +268,6 @@ def _ordered(names, first=()):
     """Return names, each once: those of `first`, then published corpora, then others."""
     known = {name: number for number, name in enumerate(corpora.NAMES)}
     return list(dict.fromkeys((*first, *sorted(names, key=lambda name: (known.get(name, len(known)), name)))))
-
-
-def title(corpus):
-    """Return the name of one corpus, or of several joined by +, as people write it."""
-    return " + ".join(map(corpora.short_title, corpus.split("+")))
 
 
 def _cells(runs):
@@ -315,7 +316,7 @@ def across_table(folder):
     if found.empty:
         return 'Not made yet: `make results CORPUS="emodb ravdess" PROTOCOLS=across` makes it of corpora at hand.\n'
     names = _ordered({*found["corpus"], *found["trained_on"]})
-    titles = [title(corpus) for corpus in names]
+    titles = [figures.title_of(corpus) for corpus in names]
     lines = [f"| trained on \\ tested on | {' | '.join(titles)} |", f"|---{'|---' * len(names)}|"]
     for train in names:
         cells = []
@@ -324,17 +325,17 @@ def across_table(folder):
             uars = " / ".join(f"{runs['uar'][name]:.2f}" for name in ACROSS if name in runs.index)
             missing = "" if train == test else "not made yet"
             cells.append(f"{uars} ({runs['chance'].iloc[0]:.2f})" if uars else missing)
-        lines.append(f"| {title(train)} | {' | '.join(cells)} |")
+        lines.append(f"| {figures.title_of(train)} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
 def unheard_table(folder):
     """Return the UARs on corpora never heard, trained on all others together, as Markdown."""
     found = _crossed(folder)
-    found = found[found["n_trained_on"] > 1]
+    found = found[(found["n_trained_on"] > 1) & (found["n_trained_on"] == found["n_trained_on"].max())]
     names = _ordered(found["corpus"])
     lines = [
-        f"| recipe | standardised by | {' | '.join(map(title, names))} | mean |",
+        f"| recipe | standardised by | {' | '.join(map(figures.title_of, names))} | mean |",
         f"|---|---{'|---' * len(names)}|---|",
     ]
     for recipe, normalise in itertools.product(ACROSS[::-1], evaluate.NORMALISED):

@@ -4,6 +4,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+import numpy as np
+
 from . import features, models
 
 VALIDATION_ROWS = ("train", "test")
@@ -60,7 +62,11 @@ class Recipe:
             json.dumps(
                 {
                     "features": features.identity(self.features),
-                    "model": {"class": type(self.model).__name__, **_parameters(self.model)},
+                    "model": {
+                        "class": type(self.model).__name__,
+                        **features.code_of(type(self.model)),
+                        **_parameters(self.model),
+                    },
                     "validation": self.validation,
                 }
             )
@@ -74,12 +80,20 @@ class Recipe:
 def _parameters(model):
     """Return an estimator's parameters but for ``random_state``; those of the estimators that it holds, too."""
     parameters = {name: value for name, value in model.get_params().items() if not name.endswith("random_state")}
-    return {name: value if _is_plain(value) else type(value).__name__ for name, value in sorted(parameters.items())}
+    return {name: _plain(value) for name, value in sorted(parameters.items())}
 
 
-def _is_plain(value):
+def _plain(value):
+    """Return a parameter as JSON can carry it; of an estimator, or several, the type: their parameters stand beside."""
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
     plain = (str, int, float, bool, type(None))
-    return isinstance(value, plain) or (isinstance(value, (tuple, list)) and all(isinstance(v, plain) for v in value))
+    is_plain = isinstance(value, plain) or (
+        isinstance(value, (tuple, list)) and all(isinstance(v, plain) for v in value)
+    )
+    return value if is_plain else getattr(value, "__qualname__", type(value).__name__)
 
 
 # `paper` is what the original project's README describes, `original-2021` what its code does. `paper-levelled` is
@@ -99,7 +113,7 @@ RECIPES = {
     )
 }
 ABOUT = {
-    "whisper+logistic": "the best here on people never heard: a speech recogniser's first layers, a linear classifier",
+    "whisper+logistic": "the best here on people never heard: two layers of a speech recogniser, a linear classifier",
     "paper": "mfcc-mean + cnn: what the original project's README describes",
     "original-2021": "what the original project's code does: other windows, loss and batches; no dropout",
     "paper-levelled": "paper, without the silence around the speech and the level of the recording",

@@ -81,10 +81,16 @@ def current(profile=None):
     raise ValueError(f"SERLIB_PROFILE is {profile!r}; expected 'tiny' (synthetic speech) or 'full' (your corpora)")
 
 
+def cached_weights_folder():
+    """Return the folder ``weights`` in the cache."""
+    cache = os.environ.get("SERLIB_CACHE") or platformdirs.user_cache_dir("serlib")
+    return Path(os.path.expanduser(cache)) / "weights"
+
+
 def weights_folder():
     """Return the folder of the encoders' weights: ``SERLIB_WEIGHTS``, else ``weights`` in the cache."""
-    cache = os.environ.get("SERLIB_CACHE") or platformdirs.user_cache_dir("serlib")
-    return Path(os.path.expanduser(os.environ.get("SERLIB_WEIGHTS") or Path(cache) / "weights"))
+    named = os.environ.get("SERLIB_WEIGHTS")
+    return Path(os.path.expanduser(named)) if named else cached_weights_folder()
 
 
 def bound_threads():

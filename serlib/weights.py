@@ -15,7 +15,7 @@ from . import cache, settings, storage
 
 HUB = "https://huggingface.co/{repository}/resolve/{revision}/model.bin"
 TYPES = (np.float32, np.int8, np.int16, np.int32, np.float16)  # by the container's number
-N_LAYERS = 4  # kept: higher ones have forgotten the voice
+N_LAYERS = 4  # kept: layers were chosen among these
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,7 @@ def find(name):
     """Return the file of an encoder's first layers, checked; it is cut from the whole file where only that is there.
 
     Searched are the folder that ``SERLIB_WEIGHTS`` names and what lies below it, by default ``weights`` in the cache.
+    What is cut lies beside the whole file, or in the cache where that folder takes nothing.
 
     Parameters
     ----------
@@ -106,7 +107,14 @@ def find(name):
             return file
     for file in files:
         if _is(file, wanted.n_bytes, wanted.sha256):
-            return cut(file, file.with_name(f"{name}-{N_LAYERS}-layers.bin"))
+            beside = file.with_name(f"{name}-{N_LAYERS}-layers.bin")
+            kept = settings.cached_weights_folder() / beside.name
+            if kept.is_file() and _is(kept, wanted.cut_bytes, wanted.cut_sha256):
+                return kept
+            try:
+                return cut(file, beside)
+            except OSError:  # a folder that takes nothing
+                return cut(file, kept)
     raise FileNotFoundError(
         f"the weights of {name} are not in {folder}; they are {wanted.n_bytes / 1e6:.0f} MB, licence {wanted.licence}."
         f" Fetch them with 'python -m serlib download {name}', or name their folder in SERLIB_WEIGHTS"

@@ -22,7 +22,7 @@ REAL = Path(os.environ["SERLIB_DATA"]) if os.environ.get("SERLIB_DATA") else Non
 
 
 @pytest.fixture(autouse=True)
-def _tiny(monkeypatch, tmp_path_factory):
+def _tiny(monkeypatch):
     """Run every test in the tiny profile, whatever the caller's environment says."""
     monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")  # processes take longer to start than tests to run
     monkeypatch.setenv("SERLIB_PROFILE", "tiny")

@@ -129,7 +129,7 @@ def run_all(page, address, *, meanwhile=lambda: None):
 
     def run():
         for dialog in page.locator(".jp-Dialog").all():
-            print("a dialog was in the way:", dialog.inner_text())
+            print("a dialog was in the way:", dialog.inner_text(timeout=5_000))
             dialog.locator(".jp-mod-accept").click(timeout=5_000)
         page.get_by_role("menuitem", name="Run", exact=True).click(timeout=5_000)
         page.get_by_role("menuitem", name=RUN_ALL, exact=True).click(timeout=5_000)

@@ -266,6 +266,9 @@ def test_any_encoder_of_the_hub_gives_its_layers(kind, tmp_path, monkeypatch):
     expected = np.concatenate([np.concatenate([x.mean(axis=0), x.std(axis=0)]) for x in frames])
     np.testing.assert_allclose(vector, expected, atol=1e-4)
     assert len(f.weights_sha256) == 1
+    if kind == "whisper":
+        with pytest.raises(ValueError, match=r"lasts 31\.0 s, and tiny/whisper takes 30 s at most"):
+            features.apply(f, noise(31 * 16000))
     with pytest.raises(ValueError, match="has 3 layers, no layer 9"):
         features.HubEncoder(f"tiny/{kind}", revision, (9,)).load()
     with pytest.raises(FileNotFoundError, match="is not on this machine; fetch it with: hf download"):

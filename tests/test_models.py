@@ -10,6 +10,7 @@ from sklearn.datasets import make_blobs
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import recall_score
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.svm import LinearSVC
 
 from serlib import bundle, models, recipes
 
@@ -152,6 +153,26 @@ def test_each_named_classifier_learns_and_its_export_answers_as_it_does(name, le
     (given,), (answer,) = session.get_inputs(), session.get_outputs()
     X = X[1::2].reshape(-1, *given.shape[1:]).astype(np.float32)
     np.testing.assert_allclose(session.run([answer.name], {given.name: X})[0], p, atol=1e-4)
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_support_vectors_decide_as_scikit_learns_and_are_as_sure_as_they_are_right(n_classes):
+    X, y = make_blobs(1200, n_features=8, centers=n_classes, cluster_std=8.0, random_state=2)
+    y = np.array(["anger", "fear", "neutral", "sadness"])[y]
+    theirs = LinearSVC(C=0.01, max_iter=5000, random_state=0).fit(X[::2], y[::2])
+    ours = models.Svm(random_state=0).fit(X[::2], y[::2])
+    assert (ours.predict(X) == theirs.predict(X)).all()
+    p = ours.predict_proba(X[1::2])
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    is_right = ours.predict(X[1::2]) == y[1::2]
+    assert 0.4 < is_right.mean() < 0.95
+    assert p.max(axis=1).mean() == pytest.approx(is_right.mean(), abs=0.05)
+
+
+def test_support_vectors_learn_an_emotion_that_is_there_once():
+    model = models.Svm().fit(np.eye(5), np.array(["fear", "fear", "anger", "anger", "sadness"]))
+    assert list(model.classes_) == ["anger", "fear", "sadness"]
+    assert model.predict_proba(np.eye(5)).shape == (5, 3)
 
 
 @pytest.mark.parametrize("name", models.NAMES)

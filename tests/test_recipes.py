@@ -1,8 +1,11 @@
 import json
 
+import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 
 from serlib import features, models, recipes
 
@@ -31,6 +34,30 @@ def test_paper_is_mfcc_mean_and_cnn_under_a_name():
         paper.fingerprint() != recipes.get("original-2021").fingerprint() != recipes.get("paper-levelled").fingerprint()
     )
     assert (recipes.get("original-2021").validation, paper.validation) == ("test", "train")
+
+
+def test_recipes_that_differ_in_anything_have_other_settings():
+    def own(penalty):
+        class Own(KNeighborsClassifier):
+            def fit(self, X, y):
+                return super().fit(X + penalty, y)
+
+        return Own()
+
+    class Other(KNeighborsClassifier):
+        pass
+
+    models = [
+        *(KNeighborsClassifier(np.int64(k)) for k in (3, 9)),
+        *(LogisticRegression(class_weight={"anger": weight}) for weight in (1, 9)),
+        *(GaussianNB(priors=np.array(priors)) for priors in ([0.5, 0.5], [0.1, 0.9])),
+        *(KNeighborsClassifier(weights=function) for function in (np.exp, np.square)),
+        own(1),
+        Other(),
+    ]
+    made = [recipes.Recipe("mine", features.MfccMean(), model) for model in models]
+    assert len({recipe.fingerprint() for recipe in made}) == len(models)
+    assert all(json.loads(json.dumps(recipe.settings())) == recipe.settings() for recipe in made)
 
 
 @pytest.mark.parametrize("name", ["paper", *PAIRS])

@@ -38,6 +38,26 @@ def test_weights_are_found_by_their_content_whatever_they_are_called(tmp_path, m
     assert weights.find("whisper-base") == elsewhere
 
 
+def test_what_is_cut_lies_in_the_cache_where_the_folder_takes_nothing(tmp_path, monkeypatch):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    whole = encoders.publish(monkeypatch, shared)
+    (shared / "model.bin").write_bytes(whole)
+    monkeypatch.setenv("SERLIB_CACHE", str(tmp_path / "cache"))
+    write = weights.cut
+
+    def refuse(file, target):
+        if target.parent == shared:
+            raise PermissionError("Permission denied")
+        return write(file, target)
+
+    monkeypatch.setattr(weights, "cut", refuse)
+    cut = weights.find("whisper-base")
+    assert cut.parent == tmp_path / "cache" / "weights"
+    monkeypatch.setattr(weights, "cut", None)  # the second time, it is there
+    assert weights.find("whisper-base") == cut
+
+
 @pytest.mark.parametrize("which", ["whole", "cut"])
 def test_a_changed_or_truncated_file_is_not_taken(tmp_path, monkeypatch, which):
     whole = encoders.publish(monkeypatch, tmp_path)

@@ -156,12 +156,13 @@ def to_onnx(model, shape):
     from skl2onnx.helpers.onnx_helper import select_model_inputs_outputs
     from skl2onnx.operator_converters.linear_classifier import convert_sklearn_linear_classifier
 
-    from ..models import Lda
+    from ..models import Lda, Svm
 
     shapes, convert = calculate_linear_classifier_output_shapes, convert_sklearn_linear_classifier
     how = {"zipmap": [True, False, "columns"], "nocl": [True, False], "output_class_labels": [False, True]}
     how |= {"raw_scores": [True, False]}
-    update_registered_converter(Lda, "SerlibLda", shapes, convert, options=how)
+    for kind in (Lda, Svm):
+        update_registered_converter(kind, f"Serlib{kind.__name__}", shapes, convert, options=how)
     try:
         warnings.filterwarnings("ignore", "Attribute `prob[AB]_` was deprecated", FutureWarning)  # skl2onnx reads them
         converted = to_onnx(model, np.zeros((1, *shape), np.float32), options={"zipmap": False})
@@ -219,6 +220,10 @@ def write_score(folder, result):
 
 def refuse_other_task(bundle, protocol, about):
     """Raise ValueError unless a score is on unseen speakers, and of the bundle's task, recipe and epochs."""
+    if protocol.endswith("-normalised"):
+        raise ValueError(
+            f"{protocol}: a bundle predicts recordings one by one, not standardised; leave --normalise out"
+        )
     if protocol not in ("speakers", "loso"):
         raise ValueError(f"{protocol} does not keep speakers apart; a bundle takes scores of 'speakers' or 'loso' only")
     again = "Train it again, or evaluate the same"

@@ -3,7 +3,7 @@
 A kind is one file: a subclass of `Features` with its settings, and its name in `KINDS`.
 """
 
-from .base import KINDS, NAMED, Features, apply, from_dict, get, identity, to_dict
+from .base import KINDS, NAMED, Features, apply, code_of, from_dict, get, identity, to_dict
 from .extraction import extract, from_file, in_chunks, level_and_pitch, parallel
 from .hub import HubEncoder
 from .log_mel import LogMel
@@ -40,6 +40,7 @@ __all__ = [
     "MfccMean",
     "Whisper",
     "apply",
+    "code_of",
     "extract",
     "from_dict",
     "from_file",

@@ -134,11 +134,16 @@ def identity(features):
     fields = to_dict(features)
     if hasattr(features, "weights_sha256"):
         fields["weights_sha256"] = features.weights_sha256
-    if type(features).__module__.startswith("serlib."):
-        return fields
+    return fields | code_of(type(features))
+
+
+def code_of(kind):
+    """Return ``{"code": hash}`` of the code of a class of the user's own, and ``{}`` of serlib's and scikit-learn's."""
+    if kind.__module__.split(".")[0] in ("serlib", "sklearn"):
+        return {}
     try:
-        code = inspect.getsource(type(features))
+        code = inspect.getsource(kind)
     except OSError:  # typed into a prompt
-        transform = type(features).transform.__code__
-        code = repr((transform.co_code, transform.co_consts, transform.co_names))
-    return {**fields, "code": hashlib.sha256(code.encode()).hexdigest()}
+        compiled = [getattr(function, "__code__", None) for function in vars(kind).values()]
+        code = repr([(one.co_code, one.co_consts, one.co_names) for one in compiled if one])
+    return {"code": hashlib.sha256(code.encode()).hexdigest()}

@@ -29,7 +29,7 @@ class HubEncoder(Features, frozen=True, tag="hub"):
     revision : str
         The commit, 40 hexadecimal digits, so that the model is the same tomorrow.
     layers : tuple of int
-        0 is the input of the first block, k the output of the k-th.
+        0 is the input of the first block, k the output of the k-th; of many models, the last one after a final norm.
     pool : str
         ``mean``, or ``mean+sd`` over the frames.
     """
@@ -63,6 +63,10 @@ class HubEncoder(Features, frozen=True, tag="hub"):
         import torch
 
         prepare, encoder = _loaded(self.model, self.revision)
+        longest = getattr(prepare, "n_samples", len(signal))  # of Whisper, whose input has one length
+        if len(signal) > longest:
+            lasts, most = len(signal) / self.sr, longest / self.sr
+            raise ValueError(f"lasts {lasts:.1f} s, and {self.model} takes {most:.0f} s at most; cut it into pieces")
         inputs = prepare(signal, sampling_rate=self.sr, return_tensors="pt")
         with torch.inference_mode():
             states = encoder(**inputs, output_hidden_states=True).hidden_states
@@ -102,5 +106,5 @@ def _loaded(model, revision):
     prepare = AutoFeatureExtractor.from_pretrained(folder, **local)
     if prepare.sampling_rate != HubEncoder.sr:
         raise ValueError(f"{model} takes {prepare.sampling_rate} Hz; expected {HubEncoder.sr} Hz. Name another model")
-    whole = AutoModel.from_pretrained(folder, use_safetensors=True, **local).eval()
+    whole = AutoModel.from_pretrained(folder, use_safetensors=True, **local).float().eval()
     return prepare, whole.get_encoder() if whole.config.is_encoder_decoder else whole

@@ -74,7 +74,7 @@ def log_mel(signal):
 
     Returns
     -------
-    ndarray of float32, shape (max(1, n_samples // 160), 80)
+    ndarray of float32, shape (max(2, n_samples // 160), 80)
         The logarithm of power, at most 8 decades below the loudest, moved and scaled to about [-1, 1].
     """
     signal = np.pad(signal, (0, max(0, N_FFT - len(signal))))
