@@ -835,6 +835,8 @@ def test_recipes_are_compared_on_one_corpus_by_one_protocol(seen):
     assert (drawn["uar_ci95"]["mfcc-mean+svm"], drawn["train_s"]["paper"]) == ([0.5, 0.7], 11.3)
     assert drawn.loc["mfcc-mean+svm", ["extract_s"]].isna().all()
     assert calls[-1][0][1] == {"listeners": None}  # nobody listened to synthetic speech
+    with pytest.raises(ValueError, match="no result is stored; make one with"):
+        widgets.compare_recipes(stored[:0], costs)
     corpus.value = "mine"
     assert [value for _, value in protocol.options] == ["given-parts"]
     assert "mfcc-mean+svm 0.60, paper 0.30" in figure.picture.alt

@@ -77,9 +77,8 @@ def draw_scores(summaries, *, listeners=None, ax=None):
         drawn.add(protocol)
         top = summary["uar"]
         if summary["uar_ci95"]:
-            low, high = summary["uar_ci95"]
-            ax.errorbar(x, top, yerr=[[max(0, top - low)], [max(0, high - top)]], color="0.15", capsize=3, linewidth=1)
-            top = high
+            ax.errorbar(x, top, yerr=_lengths(top, summary["uar_ci95"]), color="0.15", capsize=3, linewidth=1)
+            top = summary["uar_ci95"][1]
         ax.text(x, top + 0.015, f"{summary['uar']:.2f}", ha="center", va="bottom", fontsize=9)
         ax.plot([x - width / 2, x + width / 2], [summary["chance"]] * 2, **CHANCE)
     ax.plot([], [], **CHANCE, label="chance")
@@ -111,9 +110,7 @@ def draw_score(summary, *, listeners=None, ax=None):
     ax.barh(0, uar, 0.6, color=PROTOCOL_COLOURS[summary["protocol"]])
     ax.text(uar, 0.36, f"UAR {uar:.2f}", ha="center", va="bottom", fontsize=9)
     if summary["uar_ci95"]:
-        low, high = summary["uar_ci95"]
-        ends = [[max(0, uar - low)], [max(0, high - uar)]]
-        ax.errorbar(uar, 0, xerr=ends, color="0.15", capsize=5, linewidth=1.5)
+        ax.errorbar(uar, 0, xerr=_lengths(uar, summary["uar_ci95"]), color="0.15", capsize=5, linewidth=1.5)
     ax.plot([chance, chance], [-0.38, 0.38], **CHANCE)
     ax.text(chance, -0.42, f"chance {chance:.2f}", ha="center", va="top", fontsize=9)
     if listeners is not None:
@@ -172,9 +169,9 @@ def draw_recipes(scores, *, listeners=None, ax=None):
     for row in scores.itertuples():
         end = row.uar
         if isinstance(row.uar_ci95, (list, tuple)):
-            low, end = row.uar_ci95
-            ends = [[max(0, row.uar - low)], [max(0, end - row.uar)]]
+            ends = _lengths(row.uar, row.uar_ci95)
             ax.errorbar(row.uar, row.Index, xerr=ends, color="0.15", capsize=3, linewidth=1)
+            end = row.uar_ci95[1]
         cost = "" if np.isnan(row.train_s) else f"   {_seconds(row.extract_s)} + {_seconds(row.train_s)}"
         ax.annotate(f"{row.uar:.2f}{cost}", (end, row.Index), (5, 0), textcoords="offset points", va="center", size=9)
     for chance in scores["chance"].unique():
@@ -185,6 +182,11 @@ def draw_recipes(scores, *, listeners=None, ax=None):
     ax.invert_yaxis()
     ax.legend(frameon=False, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return despine(ax)
+
+
+def _lengths(score, interval):
+    """Return how far an interval reaches below and above a score, as ``errorbar`` takes it."""
+    return [[max(0, score - interval[0])], [max(0, interval[1] - score)]]
 
 
 def _seconds(s):

@@ -45,8 +45,7 @@ def browse_results(stored, tables):
     ValueError
         If nothing is stored.
     """
-    if stored.empty:
-        raise ValueError("no result is stored; make one with 'python -m serlib evaluate', or evaluate.load_or_run")
+    _refuse_nothing(stored)
     place = {name: k for k, name in enumerate((*figures.in_order(stored["corpus"]), *PROTOCOL_NAMES))}
     known = stored.assign(how=list(map(_protocol_in_words, stored["protocol"], stored["trained_on"])))
     known = known.sort_values(["recipe", "seed"])
@@ -91,6 +90,11 @@ def browse_results(stored, tables):
     matrix.on_msg(figure.guarded(play))
     figure.matrix = matrix
     return figure
+
+
+def _refuse_nothing(stored):
+    if stored.empty:
+        raise ValueError("no result is stored; make one with 'python -m serlib evaluate', or evaluate.load_or_run")
 
 
 def _protocol_in_words(protocol, trained_on):
@@ -181,7 +185,13 @@ def compare_recipes(stored, costs):
     Returns
     -------
     InteractiveFigure
+
+    Raises
+    ------
+    ValueError
+        If nothing is stored.
     """
+    _refuse_nothing(stored)
     known = stored[stored["protocol"].isin(PROTOCOL_NAMES)].sort_values("seed", kind="stable")
     known = known.drop_duplicates(["corpus", "protocol", "recipe"]).join(costs, on="recipe")
     names = [(figures.title_of(name), name) for name in figures.in_order(known["corpus"])]
