@@ -191,7 +191,8 @@ def awake(connection_files):
                     kernel = jupyter_client.BlockingKernelClient(connection_file=str(file))
                     kernel.load_connection_file()
                     kernel.kernel_info()
-                    kernel.shell_channel.socket.close(linger=1000)
+                    kernel.shell_channel.socket.close(linger=1000)  # what was asked is sent first
+                    kernel.stop_channels()
 
     asking = threading.Thread(target=ask, daemon=True)
     asking.start()
