@@ -32,8 +32,8 @@ app: $(INSTALLED)  ## a page to talk to, and to explore the corpora on: no code 
 figures: $(INSTALLED)  ## draw every figure of the README (SERLIB_PROFILE=full: from your EMODB)
 	$(BIN)/python -m serlib figures
 
-results: $(INSTALLED)  ## make results again: CORPUS="emodb ravdess" [RECIPES=paper] [PROTOCOLS="speakers across"]
-	SERLIB_PROFILE=full $(BIN)/python results/make.py $(CORPUS) $(if $(RECIPES),--recipes $(RECIPES)) $(if $(PROTOCOLS),--protocols $(PROTOCOLS))
+results: $(INSTALLED)  ## make results again: CORPUS="emodb ravdess" [RECIPES=paper] [PROTOCOLS="speakers across"] [NORMALISE=speaker]
+	SERLIB_PROFILE=full $(BIN)/python results/make.py $(CORPUS) $(if $(RECIPES),--recipes $(RECIPES)) $(if $(PROTOCOLS),--protocols $(PROTOCOLS)) $(if $(NORMALISE),--normalise $(NORMALISE))
 
 models: $(INSTALLED)  ## make a bundle of each corpus under SERLIB_DATA; that of EMODB is the one that comes with serlib
 	SERLIB_PROFILE=full $(BIN)/python results/models.py

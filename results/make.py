@@ -20,13 +20,13 @@ import numpy as np
 import pandas as pd
 
 from serlib import compare, corpora, evaluate, features, figures, index, metrics, recipes, results, settings
+from serlib.readme_figures import ACROSS
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE.parent / "datasets" / "README.md", HERE / "README.md")
 PROTOCOLS = ("random", "speakers", "loso")
 NORMALISED = ("speakers-normalised", "loso-normalised")
 RECIPES = ("paper", "original-2021")
-ACROSS = ("paper", "whisper+logistic")
 BASELINES = ("paper", "egemaps+svm")
 OVERVIEW = ("whisper+logistic", "compare+svm", "egemaps+svm", "mfcc-functionals+svm", "log-mel+attention-cnn", *RECIPES)
 N_SEEDS = 5  # of `RECIPES`; of others one
@@ -191,9 +191,9 @@ def results_table(folder):
 def overview_table(folder):
     """Return the table of recipes by corpora on unseen speakers (protocol ``speakers``), as Markdown.
 
-    UAR, the mean over the seeds, and in brackets the mean of the 95 % intervals over speakers; below the recipes, the
-    first once more with each speaker's vectors standardised, what listeners reach, and chance; at the end of a row
-    what the recipe costs, as ``benchmarks/costs.py`` measured it.
+    UAR, the mean over the seeds, and in brackets the mean of the 95 % intervals over speakers; below the recipes, what
+    listeners reach, chance, and the first recipe once more with each speaker's vectors standardised; at the end of a
+    row what the recipe costs, as ``benchmarks/costs.py`` measured it.
     """
     found = published(folder)
     costs = pd.read_csv(HERE / "costs.csv", index_col="recipe")
