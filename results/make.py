@@ -19,7 +19,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
-from serlib import compare, corpora, evaluate, features, figures, index, metrics, recipes, results, settings
+from serlib import compare, corpora, evaluate, features, figures, index, metrics, recipes, results, settings, split
 from serlib.readme_figures import ACROSS
 
 HERE = Path(__file__).parent
@@ -86,7 +86,7 @@ def make_one(job):
     corpus, protocol, recipe, seed, test_on, normalise = job
     how = {"protocol": protocol, "recipe": recipe_called(recipe), "seed": seed, "test_on": test_on}
     result = evaluate.load_or_run(corpus.split("+"), **how, normalise=normalise)
-    called = f"{corpus}{f' -> {test_on}' if test_on else ''} {evaluate.protocol_name(protocol, normalise)}"
+    called = f"{corpus}{f' -> {test_on}' if test_on else ''} {split.protocol_name(protocol, normalise)}"
     return f"{called} {recipe} seed {seed}: UAR {metrics.uar(result.predictions):.3f}"
 
 
@@ -338,8 +338,8 @@ def unheard_table(folder):
         f"| recipe | standardised by | {' | '.join(map(figures.title_of, names))} | mean |",
         f"|---|---{'|---' * len(names)}|---|",
     ]
-    for recipe, normalise in itertools.product(ACROSS[::-1], evaluate.NORMALISED):
-        protocol = evaluate.protocol_name("cross-corpus", normalise)
+    for recipe, normalise in itertools.product(ACROSS[::-1], split.NORMALISED):
+        protocol = split.protocol_name("cross-corpus", normalise)
         runs = found[(found["recipe"] == recipe) & (found["protocol"] == protocol)]
         if len(runs):
             mean = f"{runs['uar'].mean():.2f}" if len(runs) == len(names) else ""

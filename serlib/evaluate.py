@@ -24,7 +24,6 @@ from .settings import SEED
 SYNTHETIC_SHARE = 5  # synthetic speech is trained on for a fifth of a recipe's epochs: enough for the lesson
 NO_CURVE = "none: this classifier learns in no epochs"
 TABLES = ("predictions", "validated", "history")
-NORMALISED = {None: "", "speaker": "-normalised", "corpus": "-corpus-normalised"}  # what the protocol is then called
 
 
 @dataclass(frozen=True)
@@ -271,7 +270,7 @@ def run(
     ValueError
         If the protocol is unknown or cannot be had, or `normalise` is unknown.
     """
-    protocol_name(protocol, normalise)  # before any work
+    splitting.protocol_name(protocol, normalise)  # before any work
     split = splitting.make(table, protocol, n_folds=n_folds, test_index=test_table, seed=seed)
     epochs = epochs_for(split.table, recipe, epochs)
     X = features.extract(split.table, features=recipe.features, root=root, verify=verify, progress=progress)
@@ -285,28 +284,10 @@ def run(
     )
     if normalise:
         for scored in (result.predictions, result.validated):
-            scored["protocol"] = protocol_name(split.protocol, normalise)
+            scored["protocol"] = splitting.protocol_name(split.protocol, normalise)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)  # another process may have been at the same, and be done with it
     return dataclasses.replace(result, about=result.about | about(split, recipe, normalise))
-
-
-def protocol_name(protocol, normalise=None):
-    """Return what a protocol is called in results where vectors are standardised.
-
-    Raises
-    ------
-    ValueError
-        If `normalise` is unknown.
-
-    Examples
-    --------
-    >>> protocol_name("speakers", "speaker")
-    'speakers-normalised'
-    """
-    if normalise not in NORMALISED:
-        raise ValueError(f"normalise is {normalise!r}; expected 'speaker' or 'corpus', or nothing")
-    return protocol + NORMALISED[normalise]
 
 
 def about(split, recipe, normalise=None):
@@ -376,7 +357,7 @@ def load_or_run(corpus, *, protocol, recipe, seed=SEED, test_on=None, normalise=
     table, here = index.redraw(index.join(tables), seed=seed), settings.current()
     test_table = index.load(test_on) if test_on else None
     split = splitting.make(table, protocol, test_index=test_table, seed=seed)
-    name = protocol_name(protocol, normalise) + (f"-{metrics.corpus_name(test_table)}" if test_on else "")
+    name = splitting.protocol_name(protocol, normalise) + (f"-{metrics.corpus_name(test_table)}" if test_on else "")
     file = results.file_of(here.results, metrics.corpus_name(table), recipe.name, name, seed)
     epochs = epochs_for(split.table, recipe)
     wanted = {"split": fingerprint(split), "epochs": epochs, "settings": recipe.settings(), "normalise": normalise}

@@ -18,6 +18,7 @@ from .index import random_parts
 from .settings import SEED
 
 PROTOCOLS = ("random", "speakers", "loso", "sentences", "cross-corpus")
+NORMALISED = {None: "", "speaker": "-normalised", "corpus": "-corpus-normalised"}  # what the protocol is then called
 GIVEN = "given-parts"  # parts that a table brings, which nobody here has drawn, with speakers on both sides
 MIN_SPEAKERS_TO_VALIDATE = 4
 
@@ -27,6 +28,24 @@ LEAKS = {
     "recording": ["content"],
     "take": ["speaker", "emotion", "sentence"],
 }
+
+
+def protocol_name(protocol, normalise=None):
+    """Return what a protocol is called in results where vectors are standardised.
+
+    Raises
+    ------
+    ValueError
+        If `normalise` is unknown.
+
+    Examples
+    --------
+    >>> protocol_name("speakers", "speaker")
+    'speakers-normalised'
+    """
+    if normalise not in NORMALISED:
+        raise ValueError(f"normalise is {normalise!r}; expected 'speaker' or 'corpus', or nothing")
+    return protocol + NORMALISED[normalise]
 
 
 @dataclass(frozen=True)

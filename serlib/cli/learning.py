@@ -158,9 +158,9 @@ def evaluate_command(
     if test_on and protocol != "cross-corpus":
         raise ValueError(f"--test-on goes with the protocol cross-corpus, not {protocol}; leave one of them out")
     table, roots = indexed(names, csv, data)
-    from .. import evaluate, index, metrics, results
+    from .. import evaluate, index, metrics, results, split
 
-    test_table, called = None, evaluate.protocol_name(protocol, normalise)
+    test_table, called = None, split.protocol_name(protocol, normalise)
     if into is not None:
         _refuse_score(into, called, table, chosen, epochs)
     kept_as = f"{called}-{corpora.get(test_on).id}" if test_on else called

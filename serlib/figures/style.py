@@ -8,7 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import pyplot as plt
 
-from .. import __version__, corpora, storage
+from .. import __version__, corpora, split, storage
 
 TRAIN, TEST, SHARED = "#4C78A8", "#F58518", "#B5536C"
 GENDER_COLOURS = {"female": "#7B5EA7", "male": "#3E8E7E"}
@@ -26,9 +26,9 @@ PROTOCOL_COLOURS = {
     "cross-corpus": "#8C8C8C",
 }
 PROTOCOL_COLOURS |= {
-    f"{name}-{normalised}": mpl.colors.to_hex((1 + np.array(mpl.colors.to_rgb(colour))) / 2)  # half as strong
+    name + normalised: mpl.colors.to_hex((1 + np.array(mpl.colors.to_rgb(colour))) / 2)  # half as strong
     for name, colour in PROTOCOL_COLOURS.items()
-    for normalised in ("normalised", "corpus-normalised")
+    for normalised in filter(None, split.NORMALISED.values())
 }
 
 
