@@ -6,8 +6,8 @@ leads nowhere. With ``--changed`` it executes only what has changed since it was
 """
 
 import argparse
+import asyncio
 import base64
-import contextlib
 import dataclasses
 import hashlib
 import html
@@ -15,14 +15,12 @@ import inspect
 import json
 import re
 import sys
-import threading
 import time
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import jinja2
-import jupyter_client
 import nbclient
 import nbconvert
 import nbformat
@@ -36,7 +34,7 @@ README = HERE.parent / "README.md"
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 PNG = b"\x89PNG\r\n"
-AWAKE_S = 5
+AWAKE_S = 2
 FIGURE_DPI = 150  # of `figures.save`
 TRACEBACK = "Traceback (most recent call last)"
 SOLUTION = """
@@ -126,6 +124,23 @@ class Client(nbclient.NotebookClient):
         super().__init__(*args, **kwargs)
         self.errors = {}
 
+    async def async_execute_cell(self, *args, **kwargs):
+        asking = asyncio.ensure_future(self._ask())
+        try:
+            return await super().async_execute_cell(*args, **kwargs)
+        finally:
+            asking.cancel()
+
+    async def _ask(self):
+        """Ask the kernel something every few seconds, and look for replies: both may lie unread.
+
+        See ipython/ipykernel#1554, and jupyter/nbclient#312: what is sent while a reply arrives wakes nobody.
+        """
+        while True:
+            await asyncio.sleep(AWAKE_S)
+            self.kc.kernel_info()
+            await self.kc.shell_channel.socket.poll(1)
+
     def process_message(self, msg, cell, cell_index):
         content = {} if msg["msg_type"] == "execute_input" else msg["content"]
         output = content.get("data", {}).get("state") or content
@@ -160,47 +175,13 @@ def execute(notebook, folder, *, timeout_s=3600):
         extra_arguments=["--log-level=ERROR"],
         resources={"metadata": {"path": str(folder)}},
     )
-    manager = client.create_kernel_manager()
     try:
-        with awake(lambda: [manager.connection_file]):
-            client.execute()
+        client.execute()
     except nbclient.exceptions.CellExecutionError:
         pass  # it is among the errors
     except nbclient.exceptions.DeadKernelError as error:
         return notebook, f"the kernel died: {error}"
     return notebook, "\n\n".join(client.errors)
-
-
-@contextlib.contextmanager
-def awake(connection_files):
-    """Send something to each kernel every few seconds: ipykernel 7 may leave a request unread until the next one comes.
-
-    See ipython/ipykernel#1554.
-
-    Parameters
-    ----------
-    connection_files : callable
-        Returns the kernels' connection files; those that are not there are passed over.
-    """
-    ended = threading.Event()
-
-    def ask():
-        while not ended.wait(AWAKE_S):
-            for file in connection_files():
-                with contextlib.suppress(OSError, ValueError):  # not written yet, or the kernel is gone
-                    kernel = jupyter_client.BlockingKernelClient(connection_file=str(file))
-                    kernel.load_connection_file()
-                    kernel.kernel_info()
-                    kernel.shell_channel.socket.close(linger=1000)  # what was asked is sent first
-                    kernel.stop_channels()
-
-    asking = threading.Thread(target=ask, daemon=True)
-    asking.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        asking.join()
 
 
 def errors_in(output):

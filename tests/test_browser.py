@@ -11,8 +11,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
+import jupyter_client
 import nbformat
 import numpy as np
 import pytest
@@ -114,7 +116,7 @@ def served(module, folder, address):
         server = subprocess.Popen([sys.executable, "-m", *module], cwd=folder, env=env, stdout=log, stderr=log)
         try:
             wait_for(address, server)
-            with build.awake(lambda: (folder / "runtime").glob("kernel-*.json")):
+            with awake(folder / "runtime"):
                 yield
         finally:
             server.terminate()
@@ -122,15 +124,39 @@ def served(module, folder, address):
     assert refused.read_text() == ""
 
 
+@contextlib.contextmanager
+def awake(folder):
+    """Ask each kernel something every few seconds: it may leave a request unread until the next one comes.
+
+    See ipython/ipykernel#1554.
+    """
+    ended = threading.Event()
+
+    def ask():
+        while not ended.wait(build.AWAKE_S):
+            for file in folder.glob("kernel-*.json"):
+                with contextlib.suppress(OSError, ValueError):  # not written yet, or the kernel is gone
+                    kernel = jupyter_client.BlockingKernelClient(connection_file=str(file))
+                    kernel.load_connection_file()
+                    kernel.kernel_info()
+                    kernel.shell_channel.socket.close(linger=1000)  # what was asked is sent first
+                    kernel.stop_channels()
+
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        asking.join()
+
+
 def run_all(page, address, *, meanwhile=lambda: None):
     """Open a notebook, run all its cells, do something meanwhile, and wait until the last cell has ended."""
     page.goto(address)
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(state="attached")
+    page.locator(".jp-KernelName", has_text="Python").wait_for()  # a click before would ask for a kernel
 
     def run():
-        for dialog in page.locator(".jp-Dialog").all():
-            print("a dialog was in the way:", dialog.inner_text(timeout=5_000))
-            dialog.locator(".jp-mod-accept").click(timeout=5_000)
         page.get_by_role("menuitem", name="Run", exact=True).click(timeout=5_000)
         page.get_by_role("menuitem", name=RUN_ALL, exact=True).click(timeout=5_000)
 

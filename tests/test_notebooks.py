@@ -1,15 +1,17 @@
 """The notebooks: the house rules, and that each runs alone, every cell twice, without an error nobody would see."""
 
 import ast
+import asyncio
 import itertools
 import re
 import shutil
 import tempfile
+import types
 from pathlib import Path
 
-import jupyter_client
 import nbformat
 import pytest
+import zmq.asyncio
 from conftest import offline, put_at_hand
 from nbformat import v4
 
@@ -401,19 +403,29 @@ def test_a_call_home_is_noticed_though_the_notebook_passes_over_it(planted):
     assert re.findall(r"^socket\.\w+ (\S+) ", refused, re.MULTILINE) == list(CALLS.values())
 
 
-@pytest.mark.notebook
-def test_a_kernel_gets_something_to_read_every_few_seconds(monkeypatch, tmp_path):
+def test_the_kernel_is_asked_and_a_reply_that_woke_nobody_is_found(monkeypatch):
     monkeypatch.setattr(build, "AWAKE_S", 0.1)
-    manager, client = jupyter_client.manager.start_new_kernel()
-    try:
-        with build.awake(lambda: [tmp_path / "gone.json", manager.connection_file]):
-            asked = [client.get_iopub_msg(timeout=600)["parent_header"] for _ in range(4)]
-    finally:
-        client.stop_channels()
-        manager.shutdown_kernel(now=True)
-    assert {header["msg_type"] for header in asked if header["session"] != client.session.session} == {
-        "kernel_info_request"
-    }
+    client, asked = build.Client(v4.new_notebook()), []
+
+    async def wait():
+        with zmq.asyncio.Context() as context, context.socket(zmq.PAIR) as ours, context.socket(zmq.PAIR) as kernel:
+            ours.bind("inproc://shell")
+            kernel.connect("inproc://shell")
+            reply = ours.recv()
+            await kernel.send(b"reply")
+            zmq.Socket.shadow(ours.underlying).get(zmq.EVENTS)  # as sending does
+            await asyncio.sleep(0.5)
+            assert not reply.done()
+            channel = types.SimpleNamespace(socket=ours)
+            client.kc = types.SimpleNamespace(shell_channel=channel, kernel_info=lambda: asked.append("kernel_info"))
+            asking = asyncio.ensure_future(client._ask())
+            try:
+                return await asyncio.wait_for(reply, 60)
+            finally:
+                asking.cancel()
+
+    assert asyncio.run(wait()) == b"reply"
+    assert asked
 
 
 @pytest.mark.notebook
