@@ -50,7 +50,6 @@ from serlib import (
     split,
     storage,
 )
-from serlib.features import extraction
 
 HERE = Path(__file__).parent
 MADE = HERE.parent / "build" / "bench"
@@ -364,34 +363,6 @@ def limit(found, n):
     yield "limit", made
 
 
-def cold(found, n):
-    """Time extraction in cold processes, as somebody at a terminal waits for it: one thread, threads, processes."""
-    made = []
-    for corpus in found:
-        ways = {"one": (1, 10**9), "threads": (2, 10**9), "processes": (2, 0)}
-        calls = {
-            name: [sys.executable, "-c", COLD, str(corpus.folder), corpus.id, *map(str, way)]
-            for name, way in ways.items()
-        }
-        rounds = [{name: float(run(call)) for name, call in calls.items()} for _ in range(n)]
-        times = {name: statistics.median(one[name] for one in rounds) for name in ways}
-        made.append({"corpus": corpus.name, "n_files": len(corpus.files), **times})
-    yield "cold", {"rows": made, "processes_pay": extraction.PROCESSES_PAY}
-
-
-COLD = """
-import os, sys, tempfile, time
-os.environ["SERLIB_CACHE"] = tempfile.mkdtemp()
-from serlib import index, recipes
-from serlib.features import extract, extraction
-folder, corpus, n_jobs, extraction.PROCESSES_PAY = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-table = index.scan(folder, corpus)
-start = time.perf_counter()
-extract(table, features=recipes.get("paper").features, root=folder, n_jobs=n_jobs)
-print(time.perf_counter() - start)
-"""
-
-
 def frames_of(signal):
     padded = np.pad(signal, 256)
     return np.ascontiguousarray(np.lib.stride_tricks.sliding_window_view(padded, 512)[::256])
@@ -406,7 +377,7 @@ def multiplications(network):
     )
 
 
-PARTS = {"pairs": pairs, "cold": cold, "loso": loso, "equal": equal, "together": together, "grow": grow, "limit": limit}
+PARTS = {"pairs": pairs, "loso": loso, "equal": equal, "together": together, "grow": grow, "limit": limit}
 
 
 # The page ------------------------------------------------------------------------------------------------------------
@@ -435,7 +406,6 @@ def write_page(n):
             cells = (made["corpus"], one["step"], f"{theirs:.3g}", f"{ours:.3g}", f"{theirs / ours:.1f}")
             lines.append(f"| {' | '.join(cells)} | {one['at_least']} | {one['aim']} |")
     for name, write in {
-        "cold": write_cold,
         "equal": write_equal,
         "together": write_together,
         "grow": write_grow,
@@ -445,23 +415,6 @@ def write_page(n):
             lines += ["", *write(json.loads((MADE / f"{name}.json").read_text(encoding="utf-8")))]
     (HERE / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(HERE / "RESULTS.md")
-
-
-def write_cold(made):
-    return [
-        "## As somebody at a terminal waits for it",
-        "",
-        "Features of `paper` in a process that has just started and whose workers have not; hashing included.",
-        "",
-        "| corpus | one thread (s) | two threads (s) | two processes (s) |",
-        "|---|---|---|---|",
-        *(
-            f"| {one['corpus']} | {one['one']:.2f} | {one['threads']:.2f} | {one['processes']:.2f} |"
-            for one in made["rows"]
-        ),
-        "",
-        f"So processes are started for {made['processes_pay']:,} recordings or more, and threads for fewer.",
-    ]
 
 
 def write_equal(made):

@@ -256,17 +256,16 @@ def test_predictions_say_whether_they_are_about_synthetic_speech(emodb, workplac
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("corpus", "seeds"), [("emodb", (0, 1)), ("crema-d", (0,))])
-def test_the_recipe_is_flattered_by_a_random_split_and_not_by_unseen_speakers(corpus, seeds, made, workplace):
+@pytest.mark.parametrize("corpus", ["emodb", "crema-d"])
+def test_the_recipe_is_flattered_by_a_random_split_and_not_by_unseen_speakers(corpus, made, workplace):
     """The lesson of the notebooks holds on synthetic speech, for the recipe `paper`."""
-    uars = {"random": [], "speakers": []}
-    for seed in seeds:
-        table = index.scan(made[corpus], corpus, seed=seed)
-        for protocol, found in uars.items():
-            found.append(metrics.uar(evaluate.run(table, protocol=protocol, recipe=PAPER, seed=seed).predictions))
-    chance = 1 / len(corpora.get(corpus).emotions)
-    assert np.mean(uars["random"]) - np.mean(uars["speakers"]) > 0.15, uars
-    assert min(uars["speakers"]) > chance + 0.05, uars
+    table = index.scan(made[corpus], corpus, seed=0)
+    random, unseen = (
+        metrics.uar(evaluate.run(table, protocol=protocol, recipe=PAPER, seed=0).predictions)
+        for protocol in ("random", "speakers")
+    )
+    assert random - unseen > 0.15
+    assert unseen > 1 / len(corpora.get(corpus).emotions) + 0.05
 
 
 def test_a_classifier_without_epochs_is_fitted_to_the_whole_training_part_and_draws_no_curve(emodb, features_of):

@@ -16,7 +16,7 @@ from .. import audio, cache
 from .base import apply, identity
 
 CHUNK = 32  # recordings of one job
-PROCESSES_PAY = 2000  # recordings from which on processes gain more than the second that it takes to start them
+PROCESSES_PAY = 5000  # recordings from which on processes gain more than the second that it takes to start them
 
 
 def from_file(source, *, features):
@@ -141,7 +141,7 @@ def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):
     """Let a job work through recordings, several chunks of them at once, and yield what it returns as it is done.
 
     soundfile, soxr, scipy and numpy let other threads run, but each call is so short that handing over Python's lock
-    takes much of what two threads gain; processes gain more, and take a second to start. `benchmarks/RESULTS.md` has
+    takes much of what two threads gain; processes gain more, and take a second to start. `benchmarks/THREADS.md` has
     both, in cold processes.
 
     Parameters
