@@ -33,8 +33,9 @@ def main(names):
     lines = [
         "# Threads or processes",
         "",
-        f"Made by `python benchmarks/threads.py {' '.join(names)}`: features of `paper`, hashing included, in a process",
-        f"that has just started and whose workers have not; medians of {N}, in seconds. {os.cpu_count()} processors.",
+        f"Made by `python benchmarks/threads.py {' '.join(names)}`: features of `paper`, hashing included, in a",
+        f"process that has just started and whose workers have not; medians of {N}, in seconds;"
+        f" {os.cpu_count()} processors.",
         "",
         f"| corpus | files | {' | '.join(WAYS)} |",
         f"|---|---|{'---|' * len(WAYS)}",
