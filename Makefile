@@ -15,7 +15,7 @@ book: $(INSTALLED)  ## the book again, executing only what has changed (SERLIB_P
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py --changed
 
 test: $(INSTALLED) lint  ## the whole test suite
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED)  ## style, spelling, notebooks without outputs
 	$(BIN)/ruff check .
@@ -67,7 +67,7 @@ $(TOOLS)/installed:  # what looks at the environment is kept out of it
 	touch $(TOOLS)/installed
 
 oldest: $(OLDEST)/installed  ## the tests, with the oldest versions of the libraries that pyproject.toml allows
-	$(OLDEST)/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -W default  # what old ones warn of is mended in newer ones
+	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -W default  # what old ones warn of is mended in newer ones
 
 $(OLDEST)/installed: pyproject.toml $(TOOLS)/installed
 	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) $(OLDEST)
