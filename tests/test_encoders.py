@@ -69,8 +69,8 @@ def test_vectors_belong_to_the_weights_that_made_them(tiny, monkeypatch):
     assert base.identity(tiny) != before
 
 
-def test_without_weights_nothing_is_computed_and_one_line_says_why(emodb, tmp_path, monkeypatch):
-    monkeypatch.setenv("SERLIB_WEIGHTS", str(tmp_path))
+def test_without_weights_nothing_is_computed_and_one_line_says_why(emodb, workplace, monkeypatch):
+    monkeypatch.setenv("SERLIB_WEIGHTS", str(workplace))
     whisper._encoder.cache_clear()
     with pytest.raises(FileNotFoundError, match=r"^the weights of whisper-base are not in .* in SERLIB_WEIGHTS$"):
         features.extract(emodb, features=features.get("whisper"))
