@@ -47,7 +47,11 @@ def main(names):
         cells = [corpora.short_title(name), f"{passport.n_utterances:,}", *(f"{median:.2f}" for median in medians)]
         lines.append(f"| {' | '.join(cells)} |")
         print(lines[-1], flush=True)
-    lines += ["", f"So processes are started for {extraction.PROCESSES_PAY:,} recordings or more, threads for fewer."]
+    lines += [
+        "",
+        f"Processes are started for {extraction.PROCESSES_PAY:,} recordings or more, threads for fewer. Once they have",
+        "started, processes are the faster ones (`RESULTS.md`, *What remains*); their start is what has to pay.",
+    ]
     with storage.replacing(PAGE) as new:
         new.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
