@@ -75,12 +75,14 @@ $(OLDEST)/installed: pyproject.toml $(TOOLS)/installed
 	    -o $(OLDEST)/versions.txt pyproject.toml
 	$(TOOLS)/bin/uv pip install --quiet --python $(OLDEST)/bin/python -r $(OLDEST)/versions.txt
 	$(TOOLS)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --no-build-isolation -e .
+	$(OLDEST)/bin/python -c 'import librosa; librosa.yin'
 	touch $(OLDEST)/installed
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -d .venv || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	$(BIN)/python -c 'import librosa; librosa.yin'  # compiled here, once: two at the same time spoil it (numba#10128)
 	touch $(INSTALLED)
 
 clean:  ## remove what was made, but for the environment

@@ -43,7 +43,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 from scipy.fft import next_fast_len
-from scipy.signal import ShortTimeFFT
+from scipy.signal import istft, stft
 
 from . import audio, corpora, labels, storage
 
@@ -355,22 +355,23 @@ def speech(emotion, speaker, *, gender, sr, sentence="", take="", seed=42):
     times, phones = _phones(sentence, manner, seed)
 
     n_samples = round(times[-1] * sr)
-    stft = _frames(sr)
-    f1, f2, f3, voicing, noise, centre = (np.interp(stft.t(n_samples), times, track) for track in phones)
+    frames = _frames(sr)
     excitation = [*_source(n_samples, sr, voice, manner, rng), *rng.normal(size=(2, n_samples))]
-    pulses, breath, hiss, hum = stft.stft(np.stack(excitation))
-    voiced = pulses * _tilt_gain(stft.f, voice.tilt_db + manner.tilt_db) + breath
-    spoken = voiced * voicing * _tract_gain(stft.f, np.stack([f1, f2, f3]), voice, manner, sr)
-    spoken += hiss * noise * _friction_gain(stft.f, centre)
-    spoken, floor = stft.istft(np.stack([spoken, hum]) * _channel_gain(stft.f, voice), k1=n_samples)
+    f, t, (pulses, breath, hiss, hum) = stft(np.stack(excitation), **frames)
+    f1, f2, f3, voicing, noise, centre = (np.interp(t, times, track) for track in phones)
+    voiced = pulses * _tilt_gain(f, voice.tilt_db + manner.tilt_db) + breath
+    spoken = voiced * voicing * _tract_gain(f, np.stack([f1, f2, f3]), voice, manner, sr)
+    spoken += hiss * noise * _friction_gain(f, centre)
+    _, parts = istft(np.stack([spoken, hum]) * _channel_gain(f, voice), **frames)
+    spoken, floor = parts[:, :n_samples]
     signal = _at_level(spoken, NEUTRAL_DBFS + voice.level_db + manner.level_db) + _at_level(floor, voice.floor_dbfs)
     return np.clip(signal, -1, 1).astype(np.float32)
 
 
 def _frames(sr):
-    """Return a short-time Fourier transform whose frames last about `FRAME_S`; their length is quick to transform."""
+    """Return what frames of about `FRAME_S` are for scipy's `stft`; their length is quick to transform."""
     hop = next_fast_len(round(FRAME_S / 4 * sr))
-    return ShortTimeFFT.from_window("hann", sr, nperseg=4 * hop, noverlap=3 * hop)
+    return {"fs": sr, "nperseg": 4 * hop, "noverlap": 3 * hop}
 
 
 def _at_level(signal, level_db):

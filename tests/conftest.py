@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,8 +17,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serlib import audio, cli, corpora, index, metrics, settings, synthetic, weights
+from serlib import audio, cli, corpora, evaluate, index, metrics, recipes, settings, synthetic, weights
 
+RESULTS = Path("build", "tiny", "results")
 REAL = Path(os.environ["SERLIB_DATA"]) if os.environ.get("SERLIB_DATA") else None
 
 
@@ -93,10 +95,40 @@ def made(tmp_path_factory):
     return folders
 
 
-def put_at_hand(corpora, folder):
-    """Put corpora, {corpus id: folder}, where the tiny profile looks for them in a working folder."""
+TRAINED = (
+    ("emodb", "random", "paper"),
+    ("emodb", "speakers", "paper"),
+    ("emodb", "random", "original-2021"),
+    ("emodb", "speakers", "original-2021"),
+    ("crema-d", "random", "paper"),
+    ("crema-d", "speakers", "paper"),
+)
+
+
+@pytest.fixture(scope="session")
+def trained(made, tmp_path_factory):
+    """A folder with results of the tiny profile, as `load_or_run` stores them: most that the notebooks ask for."""
+    ours = tmp_path_factory.getbasetemp()
+    shared = (ours.parent if os.environ.get("PYTEST_XDIST_WORKER") else ours) / "trained"
+    if not shared.is_dir():
+        folder = tmp_path_factory.mktemp("training")
+        put_at_hand(made, folder)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setenv("SERLIB_PROFILE", "tiny")
+            for corpus, protocol, recipe in TRAINED:
+                evaluate.load_or_run(corpus, protocol=protocol, recipe=recipes.get(recipe))
+        with contextlib.suppress(OSError):  # the other process was first
+            (folder / RESULTS).rename(shared)
+    return shared
+
+
+def put_at_hand(corpora, folder, results=None):
+    """Put corpora, {corpus id: folder}, and results where the tiny profile looks for them in a working folder."""
     (folder / "build" / "tiny").mkdir(parents=True)
     (folder / "build" / "tiny" / "datasets").symlink_to(corpora["emodb"].parent)
+    if results:
+        shutil.copytree(results, folder / RESULTS)
 
 
 @pytest.fixture(scope="session")

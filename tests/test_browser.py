@@ -78,10 +78,10 @@ def listened(context):
 
 
 @pytest.fixture(scope="module")
-def lab(made, tmp_path_factory):
+def lab(made, trained, tmp_path_factory):
     """JupyterLab in the tiny profile: a function that copies a notebook there, and returns its address."""
     folder = tmp_path_factory.mktemp("lab")
-    put_at_hand(made, folder)
+    put_at_hand(made, folder, trained)
     for name, chosen in SETTINGS.items():
         file = folder / "settings" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +105,7 @@ def served(module, folder, address):
     env = os.environ | offline(refused)
     env |= {
         "SERLIB_PROFILE": "tiny",
+        "LOKY_MAX_CPU_COUNT": "1",  # processes take longer to start than what they would do
         "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),  # none that another server left open
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),

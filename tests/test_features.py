@@ -261,14 +261,23 @@ def tones_table(root):
     return table.assign(**dict.fromkeys(("gender", "sentence", "take", "intensity", "flags"), "")), rows
 
 
-def test_level_and_pitch_of_tones_are_known_and_measured_once(tmp_path, monkeypatch):
-    monkeypatch.setenv("SERLIB_CACHE", str(tmp_path / "cache"))
-    table, rows = tones_table(tmp_path)
-    measured = features.level_and_pitch(table, root=tmp_path)
+def test_level_and_pitch_of_tones_are_known_and_measured_once(workplace, monkeypatch):
+    table, rows = tones_table(workplace)
+    measured = features.level_and_pitch(table, root=workplace)
     np.testing.assert_allclose(measured[:, 0], [20 * np.log10(peak) - 3.01 for _, peak in rows], atol=0.02)
     np.testing.assert_allclose(measured[:, 1], [hz for hz, _ in rows], rtol=0.01)
     monkeypatch.setattr(audio, "load", lambda *_: pytest.fail("it was measured again"))
-    np.testing.assert_array_equal(features.level_and_pitch(table[::-1], root=tmp_path), measured[::-1])
+    np.testing.assert_array_equal(features.level_and_pitch(table[::-1], root=workplace), measured[::-1])
+
+
+def test_yin_is_compiled_before_processes_need_it(workplace, monkeypatch):
+    """Two processes that compile at once spoil numba's cache, and librosa ends in a segmentation fault ever after."""
+    done = []
+    monkeypatch.setattr(audio, "pitch_hz", lambda *_: done.append("compiled"))
+    monkeypatch.setattr(extraction, "in_chunks", lambda *_, **__: done.append("started") or iter(()))
+    with pytest.raises(KeyError):  # nothing was measured
+        features.level_and_pitch(tones_table(workplace)[0], root=workplace)
+    assert done == ["compiled", "started"]
 
 
 @pytest.mark.parametrize("method", ["PCA", "t-SNE"])

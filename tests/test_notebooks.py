@@ -4,7 +4,6 @@ import ast
 import asyncio
 import itertools
 import re
-import shutil
 import tempfile
 import types
 from pathlib import Path
@@ -20,7 +19,6 @@ import build
 PROJECT = Path(__file__).resolve().parent.parent
 PATHS = build.notebooks()
 (FIRST,) = (path for path in PATHS if path.stem == "03_split")
-STORED = Path("build", "tiny", "results")
 each = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 VERBS = ("See", "Turn", "Split", "Train", "Judge", "Hear", "Find", "Compare", "Cross", "Bring", "Keep", "Tell", "Test")
 FORBIDDEN = {
@@ -197,26 +195,23 @@ def refused(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def executed(made, refused, tmp_path_factory):
+def executed(made, trained, refused, tmp_path_factory):
     """A function that returns a notebook's doubled and executed edition, and its failure.
 
     It runs once, in a folder of its own where nothing is at hand but the synthetic corpora and the published results,
     and without a network. `FIRST` trains in worker processes and stores its results, as for a reader. The others find
-    these results, and train in one process, because a worker takes longer to start than to train.
+    most results, and train in one process, because a worker takes longer to start than to train.
     """
-    known, folders = {}, {}
+    known = {}
 
     def run(path):
         if path not in known:
-            folders[path] = folder = tmp_path_factory.mktemp(path.stem)
-            put_at_hand(made, folder)
+            folder = tmp_path_factory.mktemp(path.stem)
+            put_at_hand(made, folder, None if path == FIRST else trained)
             (folder / "results").symlink_to(PROJECT / "results")  # they come with the project
             with pytest.MonkeyPatch.context() as patch:
                 for name, value in offline(refused).items():
                     patch.setenv(name, value)
-                if path != FIRST and "load_or_run(" in path.read_text(encoding="utf-8"):
-                    run(FIRST)
-                    shutil.copytree(folders[FIRST] / STORED, folder / STORED)
                 if path == FIRST:
                     patch.delenv("LOKY_MAX_CPU_COUNT")
                 known[path] = build.execute(doubled(read(path)), folder)

@@ -100,8 +100,13 @@ def level_and_pitch(index, *, root=None, n_jobs=-1, progress=False):
         As `extract` does.
     """
     made_by = _made_by(pitch=audio.PITCH_HZ, voiced_db=audio.VOICED_DB, librosa=metadata.version("librosa"))
-    how = {"root": root, "n_jobs": n_jobs, "progress": progress}
+    how = {"root": root, "n_jobs": n_jobs, "progress": progress, "load": _compile_yin}
     return _measured(index, _level_and_pitch, made_by, (2,), desc="level and pitch", **how)
+
+
+def _compile_yin():
+    """Have numba compile what YIN needs, before processes do: two at once may spoil its cache (numba issue 10128)."""
+    audio.pitch_hz(np.ones(audio.PITCH_HZ["sr"], np.float32), audio.PITCH_HZ["sr"])
 
 
 def _level_and_pitch(source):
