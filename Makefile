@@ -57,7 +57,8 @@ pip-audit: $(TOOLS)/installed  ## ask the public databases for known vulnerabili
 	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip -r constraints.txt
 
 licences: $(TOOLS)/installed $(INSTALLED)  ## list the licences of all that is installed
-	printf '%s\n\n' '# Licences of what serlib is installed with' 'Made by `make licences`.' > THIRD_PARTY.md
+	printf '%s\n\n' '# Licences of what serlib is installed with' \
+	    'Made by `make licences`. The wheel of av holds FFmpeg, under the LGPL 3.' > THIRD_PARTY.md
 	$(TOOLS)/bin/pip-licenses --python=$(BIN)/python --from=mixed --with-system --ignore-packages serlib pip \
 	    --format=markdown >> THIRD_PARTY.md
 
@@ -79,7 +80,7 @@ $(OLDEST)/installed: pyproject.toml $(TOOLS)/installed
 	touch $(OLDEST)/installed
 
 $(INSTALLED): pyproject.toml constraints.txt
-	test -d .venv || $(PYTHON) -m venv .venv
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv  # also where it was interrupted
 	$(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	$(BIN)/python -c 'import librosa; librosa.yin'  # compiled here, once: two at the same time spoil it (numba#10128)

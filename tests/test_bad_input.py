@@ -17,6 +17,7 @@ import subprocess
 import sys
 import zipfile
 
+import containers
 import hypothesis
 import numpy as np
 import onnx
@@ -159,6 +160,8 @@ GOOD = {
     "junk after it": encoded() + b"junk" * 99,
     "whole numbers as floats": encoded(NOISE * 2**31, subtype="FLOAT"),
     "hardly anything": encoded(NOISE * 1e-40, subtype="FLOAT"),
+    "M4A": containers.encoded(NOISE, "m4a"),
+    "WebM": containers.encoded(NOISE, "webm"),
 }
 
 
@@ -1314,6 +1317,7 @@ FORMATS = [
     for subtype in soundfile.available_subtypes(container)
     if subtype not in ("G721_32", "GSM610", "NMS_ADPCM_16", "NMS_ADPCM_24", "NMS_ADPCM_32")  # of telephones, mono only
 ]
+RECORDED = {suffix: containers.encoded(NOISE, suffix) for suffix in containers.CONTAINERS}
 FEW = {"deadline": None, "derandomize": True, "database": None}
 
 
@@ -1361,6 +1365,23 @@ def test_any_sound_has_finite_features_or_is_refused_in_a_line(
     is_speech = audio.RATES_HZ[0] <= sr <= audio.RATES_HZ[1] and channels <= audio.MAX_CHANNELS and n_samples
     if is_speech and level_db <= 0 and subtype.startswith(("PCM", "FLOAT", "DOUBLE")):
         assert vector is not None
+
+
+@hypothesis.given(
+    suffix=st.sampled_from(list(containers.CONTAINERS)),
+    at=st.floats(0, 1),
+    content=st.binary(min_size=1, max_size=64),
+    length=st.one_of(st.none(), st.floats(0, 1)),
+)
+@hypothesis.settings(max_examples=200, **FEW)
+def test_any_damage_to_what_phones_record_is_refused_in_a_line_or_changes_no_more_than_the_sound(
+    tmp_path_factory, suffix, at, content, length
+):
+    file, good = tmp_path_factory.mktemp("any") / "a.wav", RECORDED[suffix]
+    start = int(at * len(good))
+    damaged = good[:start] + content + good[start + len(content) :]
+    file.write_bytes(damaged if length is None else damaged[: int(length * len(good))])
+    hypothesis.event("refused" if heard(file) is None else "heard")
 
 
 @hypothesis.given(

@@ -246,7 +246,7 @@ def test_a_folder_of_what_cannot_be_read_is_not_in_order(full):
     report = doctor.compare_copy(full / "phone")
     assert not report.ok
     assert sorted(finding.kind for finding in report.findings) == ["count", "unreadable"]
-    assert "convert it to WAV" in {finding.next.split(",")[0] for finding in report.findings}
+    assert "export it again" in {finding.next.split(",")[0] for finding in report.findings}
 
 
 def test_a_listed_file_that_is_no_sound_file_is_told_from_one_that_is_gone(days):

@@ -1,6 +1,7 @@
 import base64
 import gzip
 import importlib.metadata
+import io
 import json
 import os
 import re
@@ -12,7 +13,9 @@ from pathlib import Path
 
 import flit_core.wheel
 import msgspec
+import numpy as np
 import pytest
+import soundfile
 import yaml
 from packaging.utils import canonicalize_name
 
@@ -141,7 +144,13 @@ def test_the_bundle_that_ships_is_small_and_holds_no_speech_and_no_path(wheel):
     assert sum(mine.values()) < 1_500_000
     assert not any(a_path_of_a_computer(ROOT / name) for name in mine)
     shipped = bundle.read(bundle.find("emodb-paper"))
-    assert base64.b64decode(shipped.golden.wav_base64) == bundle.golden_wav()  # synthetic
+    golden, made = (soundfile.read(io.BytesIO(wav), dtype="int16")[0].astype(int) for wav in goldens(shipped))
+    assert np.abs(golden - made).max() <= 1  # synthetic, as another Fourier transform rounds it
+
+
+def goldens(shipped):
+    """Return the golden recording of a bundle, and what one is made of today, as WAV."""
+    return base64.b64decode(shipped.golden.wav_base64), bundle.golden_wav()
 
 
 def test_the_bundle_that_ships_is_of_all_of_real_emodb_and_knows_its_score():

@@ -166,8 +166,8 @@ def test_whatever_looks_like_sound_in_a_folder_is_answered_or_named(trained, tmp
     assert [path.rsplit("/", 1)[1] for path in answers["path"]] == ["a.wav", "b.m4a", "c.amr", "d.webm", "e.opus"]
     assert list(answers["error"] == "") == [True, False, False, False, False]
     for error, what in zip(answers["error"][1:4], ("MPEG-4", "AMR", "WebM or Matroska"), strict=True):
-        assert f"is {what} (" in error
-        assert error.endswith("Convert it to WAV, with Audacity or ffmpeg")
+        assert f"is {what} that " in error
+        assert error.endswith("Export it again, as WAV")
 
 
 def test_an_empty_folder_is_refused(trained, tmp_path):

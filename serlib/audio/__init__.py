@@ -1,6 +1,6 @@
-"""The one loader: any container libsndfile reads -> mono float32 at the wanted rate; what is wrong with it; writing.
+"""The one loader: whatever is recorded -> mono float32 at the wanted rate; what is wrong with it; writing.
 
-Decoding is soundfile's (libsndfile), resampling soxr's, as in librosa.
+Decoding is soundfile's (libsndfile), as in librosa, and FFmpeg's of what that does not read; resampling is soxr's.
 """
 
 import soundfile
@@ -18,7 +18,6 @@ from .files import (
     MAX_PEAK,
     RATES_HZ,
     SUFFIXES,
-    UNREAD_STARTS,
     UNSAID_BYTES,
     UNSAID_FRAMES,
     Header,
@@ -48,7 +47,6 @@ __all__ = [
     "PITCH_HZ",
     "RATES_HZ",
     "SUFFIXES",
-    "UNREAD_STARTS",
     "UNSAID_BYTES",
     "UNSAID_FRAMES",
     "VOICED_DB",

@@ -1,5 +1,6 @@
 """Sound files and signals: what is there, what is wrong with it, decoding, resampling, writing."""
 
+import contextlib
 import io
 import itertools
 import math
@@ -13,6 +14,7 @@ import soundfile
 import soxr
 
 from ..storage import printable, replacing
+from . import ffmpeg
 
 MAX_DURATION_S = 120.0  # the longest published utterance lasts 33.3 s
 MAX_BYTES = 1 << 30  # of a file: more than so many seconds of eight channels at 192 kHz
@@ -31,22 +33,15 @@ DECLARED = re.compile(
 # What looks like sound: whatever has such a name is read, or it is said why not.
 SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".caf", ".w64"),
-    *(".m4a", ".mp4", ".aac", ".amr", ".3gp", ".wma", ".webm"),
+    *(".m4a", ".mp4", ".mov", ".aac", ".amr", ".3gp", ".wma", ".webm", ".mka"),
 )
-UNREAD_STARTS = {
-    b"\x1aE\xdf\xa3": "WebM or Matroska",
-    b"#!AMR": "AMR",
-    b"\x30\x26\xb2\x75": "Windows Media",
-    b"\xff\xf1": "AAC",
-    b"\xff\xf9": "AAC",
-}
 CANCELLED = 1e-3  # of the channels' mean power: what is left of it in the mix where they cancel each other
-FORMATS = "WAV, FLAC, OGG, MP3 or AIFF"
+FORMATS = "WAV, FLAC, OGG, MP3, M4A, WebM, AMR or WMA"
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file's header says, without decoding it. `container` is libsndfile's word: ``WAV``, ``AIFF``, ``MP3``."""
+    """What a file's header says. `container` is libsndfile's word (``WAV``, ``MP3``), else that of `ffmpeg.STARTS`."""
 
     n_frames: int
     sample_rate_hz: int
@@ -138,14 +133,32 @@ def _opened(source):
     if (size := _size(source)) > MAX_BYTES:
         return None, Problem("too-long", f"has {size:,} bytes", _one_utterance(), "cut it into utterances")
     try:
-        file = soundfile.SoundFile(_rewound(source))
+        file, container = soundfile.SoundFile(_rewound(source)), None
     except (soundfile.LibsndfileError, RuntimeError, TypeError):
-        return None, _what_is(source)
-    found = _judged(Header(file.frames, file.samplerate, file.channels, file.format), file.extra_info)
+        file, container = _decoded_by_ffmpeg(source)
+        if isinstance(file, Problem):
+            return None, file
+    found = _judged(Header(file.frames, file.samplerate, file.channels, container or file.format), file.extra_info)
     if isinstance(found, Problem):
         file.close()
         return None, found
     return file, found
+
+
+def _decoded_by_ffmpeg(source):
+    """Return what libsndfile does not read as (SoundFile, what it is), or (Problem, None)."""
+    problem = _what_is(source)
+    if problem.kind != "unreadable":
+        return problem, None
+    with contextlib.nullcontext(_rewound(source)) if _is_open(source) else open(source, "rb") as file:
+        known = ffmpeg.format_of(file.read(64))
+        if known is None:
+            return problem, None
+        file.seek(0)
+        try:
+            return soundfile.SoundFile(ffmpeg.to_wav(file, known[1], max_s=MAX_DURATION_S)), known[0]
+        except ValueError as error:
+            return Problem("unreadable", f"is {known[0]} that {error}", next="export it again, as WAV"), None
 
 
 def _judged(head, log):
@@ -253,11 +266,8 @@ def _what_is(source):
         return Problem(
             "lfs-pointer", f"is a Git-LFS pointer ({size} bytes), not audio", next="run 'git lfs pull' in that clone"
         )
-    unread = next((name for first, name in UNREAD_STARTS.items() if start.startswith(first)), None)
-    if unread or start[4:8] == b"ftyp":  # the containers of phones and browsers
-        found = f"is {unread or 'MPEG-4'} ({size} bytes), which is not read here"
-        return Problem("unreadable", found, FORMATS, "convert it to WAV, with Audacity or ffmpeg")
-    if start.isascii() and b"\0" not in start and not start.startswith((b"RIFF", b"FORM", b"fLaC", b"OggS")):
+    is_sound = start.startswith((b"RIFF", b"FORM", b"fLaC", b"OggS")) or ffmpeg.format_of(start)
+    if start.isascii() and b"\0" not in start and not is_sound:
         return Problem("text", f"is text ({size} bytes), not audio")
     return Problem("unreadable", f"is not audio that can be read ({size} bytes)", FORMATS)
 
