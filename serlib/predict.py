@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 import os
 from pathlib import Path
 
@@ -17,6 +18,9 @@ CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
 MAX_NODES = 1000
 MAX_BYTES = 1 << 28  # that models may take while they run
 N_AT_ONCE = 64  # vectors
+WINDOW_S, HOP_S = 3.0, 1.0  # of long recordings: as long as the corpora's sentences
+PAUSE_DB = 30.0  # below the loudest window so far, there is no speech in a window ...
+SILENCE_DB = -60.0  # ... nor below this, relative to full scale
 
 
 class Predictor:
@@ -130,6 +134,46 @@ class Predictor:
             answers = dict(zip(read, self._answers(np.stack(X), warnings), strict=True))
         return [{"path": str(file)} | answers.get(k, {"error": heard[k]}) for k, file in enumerate(files)]
 
+    def hear_windows(self, source, sr=None, *, window_s=WINDOW_S, hop_s=HOP_S, n_jobs=-1):
+        """Hear a recording of any length, or a stream of chunks, in windows; pauses are passed over.
+
+        A pause is a window that is `PAUSE_DB` below the loudest one before it, or below `SILENCE_DB`. Memory does not
+        grow with the length.
+
+        Parameters
+        ----------
+        source : path-like, binary file, bytes of a sound file, ndarray of float, or iterable of ndarray of float
+            As `audio.stream` takes it; chunks of a stream, as long as they like, are taken as they come.
+        sr : int, Hz, optional
+            The rate of arrays.
+        window_s, hop_s : float, s
+            How long a window is, and how much later the next one begins. The last one may be shorter.
+        n_jobs : int
+            How many windows are computed at once, in threads; one where chunks come from a microphone, so that each
+            answer is given at once.
+
+        Yields
+        ------
+        dict
+            ``start_s``, ``end_s`` and what `hear` returns, in the order of time.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError, TypeError
+            As `hear` does, where it is met; what was heard before is yielded.
+        """
+        if not (0 < hop_s <= window_s and math.isfinite(window_s)):
+            expected = "a hop that is longer than 0 s and no longer than the window"
+            raise ValueError(f"windows of {window_s} s every {hop_s} s are none; expected {expected}. Give others")
+        kind = self._features
+        cut = _windows(audio.stream(source, sr, kind.sr), round(window_s * kind.sr), max(1, round(hop_s * kind.sr)))
+        from joblib import delayed
+
+        parallel = features.parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
+        for start, end, (array, warnings) in parallel(delayed(_heard)(*window, kind) for window in _spoken(cut)):
+            times = {"start_s": round(start / kind.sr, 3), "end_s": round(end / kind.sr, 3)}
+            yield times | self._answers(array[None], [warnings])[0]
+
     def _answers(self, X, warnings):
         """Return the answer to each utterance, with what was found before in its recording."""
         emotions, most, answers = self.contract.emotions, self.contract.novelty.threshold, []
@@ -189,6 +233,33 @@ def _features_of(source, kind, sr=None):
     """Return a recording's features, and what may spoil a prediction from it."""
     signal = audio.signal_of(source, sr, kind.sr)
     return features.apply(kind, signal), audio.warnings(signal, kind.sr)
+
+
+def _windows(blocks, n_window, n_hop):
+    """Cut a stream into windows: yield the first sample's number, and the samples."""
+    kept, start, n_new = np.zeros(0, np.float32), 0, 0
+    for block in blocks:
+        kept, n_new = np.concatenate([kept, block]), n_new + len(block)
+        while len(kept) >= n_window:
+            yield start, kept[:n_window]
+            kept, start, n_new = kept[n_hop:], start + n_hop, len(kept) - n_window
+    if n_new > (n_hop // 2 if start else 0):  # else hardly anything has not been heard
+        yield start, kept
+
+
+def _spoken(windows):
+    """Leave out the windows that are pauses."""
+    loudest = -math.inf
+    for start, signal in windows:
+        level = audio.level_db(signal)
+        loudest = max(loudest, level)
+        if level > max(loudest - PAUSE_DB, SILENCE_DB):
+            yield start, signal
+
+
+def _heard(start, signal, kind):
+    """Return where a window begins and ends, and what `_features_of` returns of it."""
+    return start, start + len(signal), _features_of(signal, kind, kind.sr)
 
 
 def _compute(numbered, *, features):
@@ -251,13 +322,53 @@ def predict(paths, bundle):
     FileNotFoundError, ValueError
         If the bundle cannot be used, or a folder holds no sound file.
     """
+    predictor, rows = _predictor(bundle), []
+    for heard in predictor.hear_all(paths):
+        rows.append({"path": heard["path"], **_row(heard), "error": heard.get("error", "")})
+    return _table(rows, ["path"], predictor, ["error"])
+
+
+def windows(source, bundle, sr=None, **how):
+    """Return what a recording of any length sounds like, window by window.
+
+    Parameters
+    ----------
+    source, sr
+        As `Predictor.hear_windows` takes them.
+    bundle : path-like or Predictor
+        As `Predictor` takes it, or one.
+    **how
+        ``window_s``, ``hop_s`` and ``n_jobs`` of `Predictor.hear_windows`.
+
+    Returns
+    -------
+    DataFrame
+        A row per window that is no pause: ``start_s``, ``end_s``, ``emotion``, ``p_<emotion>`` per output,
+        ``warnings`` (list of str).
+
+    Raises
+    ------
+    FileNotFoundError, ValueError, TypeError
+        If the bundle or the recording cannot be used.
+    """
+    predictor = _predictor(bundle)
+    heard = predictor.hear_windows(source, sr, **how)
+    rows = [{"start_s": one["start_s"], "end_s": one["end_s"], **_row(one)} for one in heard]
+    return _table(rows, ["start_s", "end_s"], predictor)
+
+
+def _predictor(bundle):
+    return bundle if isinstance(bundle, Predictor) else Predictor(bundle)
+
+
+def _row(heard):
+    """Return an answer, or that there is none, as columns of a table."""
+    p = {f"p_{emotion}": value for emotion, value in heard.get("probabilities", {}).items()}
+    return {"emotion": heard.get("emotion", ""), **p, "warnings": heard.get("warnings", [])}
+
+
+def _table(rows, before, predictor, after=()):
     import pandas as pd
 
-    predictor = bundle if isinstance(bundle, Predictor) else Predictor(bundle)
-    rows = []
-    for heard in predictor.hear_all(paths):
-        p = {f"p_{emotion}": value for emotion, value in heard.get("probabilities", {}).items()}
-        row = {"path": heard["path"], "emotion": heard.get("emotion", ""), **p}
-        rows.append(row | {"warnings": heard.get("warnings", []), "error": heard.get("error", "")})
-    columns = ["path", "emotion", *(f"p_{emotion}" for emotion in predictor.contract.emotions), "warnings", "error"]
-    return pd.DataFrame(rows, columns=columns)
+    p = [f"p_{emotion}" for emotion in predictor.contract.emotions]
+    return pd.DataFrame(rows, columns=[*before, "emotion", *p, "warnings", *after])

@@ -131,6 +131,37 @@ def test_channels_of_a_phone_are_mixed_down_and_cancelled_ones_refused():
         audio.load(io.BytesIO(containers.encoded(np.stack([SPOKEN, -SPOKEN]), "caf", layout="stereo")), 48000)
 
 
+@pytest.mark.parametrize("suffix", ["wav", "m4a", "webm", "amr"])
+@pytest.mark.parametrize("sr", [8000, 16000, 44100])
+def test_a_stream_is_what_is_loaded(tmp_path, suffix, sr):
+    signal, file = np.tile(SPOKEN, 12), tmp_path / "a.wav"  # two blocks and more
+    if suffix == "wav":
+        soundfile.write(file, np.stack([signal, 0.2 * signal], axis=1), containers.SR)
+    else:
+        file.write_bytes(containers.encoded(signal, suffix))
+    streamed, loaded = np.concatenate(list(audio.stream(file, None, sr))), audio.load(file, sr)
+    assert abs(len(streamed) - len(loaded)) <= 1
+    np.testing.assert_allclose(streamed[: len(loaded)], loaded[: len(streamed)], atol=1e-6)
+
+
+def test_what_is_damaged_far_inside_is_streamed_until_there(tmp_path):
+    soundfile.write(tmp_path / "a.flac", np.tile(SECOND, 30), 16000)
+    content = (tmp_path / "a.flac").read_bytes()
+    (tmp_path / "a.flac").write_bytes(content[: len(content) // 2])
+    read = []
+    with pytest.raises(ValueError, match="a.flac is damaged inside, after [0-9,]+ of 480,000 samples"):
+        read.extend(audio.stream(tmp_path / "a.flac", None, 16000))
+    assert 100_000 < sum(map(len, read)) < 300_000
+
+
+def test_an_envelope_holds_every_peak(tmp_path):
+    signal = np.zeros(16000 * 7 + 123, np.float32)
+    signal[[16000, 48000]] = 0.5, -0.5
+    low, high = audio.envelope(signal, 16000, step_s=0.1).T
+    assert len(low) == 71
+    assert (low.argmin(), high.argmax()) == (30, 10)
+
+
 def without_sound():
     """Return a video of nothing as the bytes of an MP4 file."""
     file = io.BytesIO()

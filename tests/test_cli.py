@@ -260,6 +260,25 @@ def test_predict_keeps_its_contract(run, bundle, tmp_path):
     assert "is text" in done.stderr
 
 
+def test_predict_hears_windows_and_writes_and_draws_them(run, bundle, tmp_path):
+    wavs = sorted((run.place / "build/tiny/datasets/EMODB/wav").glob("*.wav"))[:9]
+    audio.write(tmp_path / "talk.wav", np.concatenate([audio.load(wav, 16000) for wav in wavs]), 16000)
+    (document,) = json.loads(run("predict", tmp_path / "talk.wav", "-m", "b", "--windows", "--json").stdout)
+    assert document["path"] == str(tmp_path / "talk.wav")
+    assert [row["start_s"] for row in document["windows"]] == list(range(len(document["windows"])))
+    assert list(document["windows"][0])[:3] == ["start_s", "end_s", "emotion"]
+    done = run("predict", tmp_path / "talk.wav", "-m", "b", "--windows", "-o", tmp_path / "talk.csv")
+    assert "probability" in done.stdout
+    written = pd.read_csv(tmp_path / "talk.csv", keep_default_na=False)
+    assert written["emotion"].tolist() == [row["emotion"] for row in document["windows"]]
+    run("predict", tmp_path / "talk.wav", "-m", "b", "--windows", "--hop", 0.5, "-o", tmp_path / "talk.png")
+    assert (tmp_path / "talk.png").read_bytes().startswith(b"\x89PNG")
+    assert json.loads((tmp_path / "talk.json").read_text())["synthetic"] is True
+    (tmp_path / "a.wav").write_text("no sound")
+    done = run("predict", tmp_path / "a.wav", tmp_path / "talk.wav", "-m", "b", "--windows", "--json", code=1)
+    assert ["error" in one for one in json.loads(done.stdout)] == [True, False]
+
+
 def test_names_with_blanks_quotes_and_foreign_letters_are_predicted(run, bundle, tmp_path):
     names = ["a b.wav", "it's.wav", "ä\u200c漢.wav"]
     for name in names:
@@ -296,6 +315,10 @@ def test_names_with_blanks_quotes_and_foreign_letters_are_predicted(run, bundle,
         (["predict", "a.wav"], "Missing option '-m'"),
         (["predict", "-m", "nowhere", "a.wav"], "nowhere is not a bundle"),
         (["predict", "-m", "nowhere"], "no recording is named"),
+        (["predict", "-m", "emodb-paper", "a.wav", "-o", "a.csv"], "--window, --hop and -o go with --windows"),
+        (["predict", "-m", "emodb-paper", "a.wav", "--hop", "1"], "--window, --hop and -o go with --windows"),
+        (["predict", "-m", "emodb-paper", "a.wav", "b.wav", "--windows", "-o", "a.csv"], "takes one recording"),
+        (["predict", "-m", "emodb-paper", "a.wav", "--windows", "-o", "a.txt"], "takes one recording, as .csv or .png"),
     ],
 )
 def test_a_wrong_request_is_one_line_and_exit_2(terminal, made, workplace, words, message):

@@ -168,6 +168,19 @@ def test_speakers_of_two_corpora_who_are_called_alike_are_two(emodb):
     assert len(set(names)) == len(names) == 2 * emodb["speaker"].nunique()
 
 
+def test_windows_stand_at_their_middles_stacked_with_gaps_where_there_are_none():
+    rows = [(0, 3, 0.7, []), (1, 4, 0.2, ["unfamiliar: far"]), (9, 12, 0.4, [])]
+    windows = pd.DataFrame(rows, columns=["start_s", "end_s", "p_anger", "warnings"])
+    windows = windows.assign(emotion="anger", p_fear=1 - windows["p_anger"])
+    waveform, ax = figures.draw_windows(windows, np.tile([[-0.5, 0.5]], (240, 1)))
+    assert waveform.get_xlim() == ax.get_xlim() == (0, 12)
+    areas = [path.get_extents().intervaly.tolist() for drawn in ax.collections for path in drawn.get_paths()]
+    assert areas == [[0, 0.7], [0, 0.4], [0, 0.2], [0.7, 1], [0.4, 1], [0.2, 1]]
+    middles = [path.get_extents().intervalx.mean() for drawn in ax.collections for path in drawn.get_paths()]
+    np.testing.assert_allclose(middles, [1.5, 9.25, 2.5] * 2, atol=1.3)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["fear", "anger"]
+
+
 @pytest.mark.parametrize("protocol", [*split.PROTOCOLS, split.GIVEN])
 def test_every_protocol_has_a_colour_also_with_speakers_standardised(predictions, protocol):
     for name in (protocol, f"{protocol}-normalised"):

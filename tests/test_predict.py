@@ -5,10 +5,12 @@ import sys
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
+import soundfile
 from conftest import real
 
-from serlib import audio, bundle, corpora, features, index, predict, recipes
+from serlib import audio, bundle, corpora, features, index, predict, recipes, synthetic
 from serlib.bundle import saving
 from serlib.features import extraction
 
@@ -168,6 +170,88 @@ def test_whatever_looks_like_sound_in_a_folder_is_answered_or_named(trained, tmp
     for error, what in zip(answers["error"][1:4], ("MPEG-4", "AMR", "WebM or Matroska"), strict=True):
         assert f"is {what} that " in error
         assert error.endswith("Export it again, as WAV")
+
+
+@pytest.fixture(scope="module")
+def talk(trained):
+    """Nine sentences with a pause after the fifth: the signal at 16 kHz, and the model that hears it."""
+    said = [synthetic.speech(emotion, "03", gender="male", sr=16000) for emotion in ["anger"] * 5 + ["sadness"] * 4]
+    said.insert(5, np.zeros(16000 * 5, np.float32))
+    return np.concatenate(said), predict.Predictor(trained[1])
+
+
+def test_a_window_is_heard_as_if_it_were_cut_out_and_pauses_are_left_out(talk):
+    signal, predictor = talk
+    heard = predict.windows(signal, predictor, 16000)
+    assert list(heard) == ["start_s", "end_s", "emotion", *(f"p_{e}" for e in predictor.contract.emotions), "warnings"]
+    speech_s = [0.0, len(signal) / 16000]
+    pause_s = [np.flatnonzero(signal == 0)[k] / 16000 for k in (0, -1)]
+    for row in heard.to_dict("records"):
+        alone = predictor.hear(signal[round(row["start_s"] * 16000) : round(row["end_s"] * 16000)], 16000)
+        assert alone["emotion"] == row["emotion"]
+        p = [row[f"p_{emotion}"] for emotion in alone["probabilities"]]
+        np.testing.assert_allclose(p, list(alone["probabilities"].values()), atol=2e-3)  # resampled from its edges
+        assert row["end_s"] - row["start_s"] == 3 or row["end_s"] == pytest.approx(speech_s[1], abs=0.01)
+        assert not (pause_s[0] <= row["start_s"] and row["end_s"] <= pause_s[1]), "it is a pause"
+    starts = set(heard["start_s"])
+    assert {0.0, 1.0, 2.0} <= starts
+    assert not starts & set(np.arange(np.ceil(pause_s[0]), pause_s[1] - 3))
+
+
+def test_arrays_files_and_streams_are_heard_alike(talk, tmp_path):
+    signal, predictor = talk
+    expected = predict.windows(signal, predictor, 16000)
+    soundfile.write(tmp_path / "a.wav", signal, 16000, subtype="FLOAT")
+    chunks = np.array_split(signal, 57)
+    for heard in (
+        predict.windows(tmp_path / "a.wav", predictor),
+        predict.windows((tmp_path / "a.wav").read_bytes(), predictor),
+        predict.windows(chunks, predictor, 16000, n_jobs=1),
+    ):
+        pd.testing.assert_frame_equal(heard, expected)
+
+
+def test_a_stream_is_answered_as_it_comes_and_not_kept(talk):
+    signal, predictor = talk
+    pulled = []
+
+    def microphone():
+        for k in range(10_000):
+            pulled.append(k)
+            yield signal[16000 * (k % 4) :][:16000]  # a second
+
+    answers = predictor.hear_windows(microphone(), 16000, n_jobs=1)
+    for n in range(1, 6):
+        next(answers)
+        assert len(pulled) <= 3 + n + 1
+
+
+def test_what_is_left_at_the_end_is_heard_unless_it_is_hardly_anything(talk):
+    signal, predictor = talk
+    for seconds, expected in ((0.7, [(0, 0.7)]), (3.0, [(0, 3)]), (3.4, [(0, 3)]), (3.8, [(0, 3), (1, 3.8)])):
+        heard = predict.windows(signal[: round(16000 * seconds)], predictor, 16000)
+        assert list(zip(heard["start_s"], heard["end_s"], strict=True)) == [pytest.approx(row) for row in expected]
+    assert len(predict.windows(np.zeros(16000 * 9), predictor, 16000)) == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "sr", "how", "message"),
+    [
+        ("gone.wav", None, {}, "gone.wav does not exist"),
+        ([np.zeros((9, 2))], 16000, {}, r"the signal has shape \(9, 2\); expected"),
+        ([b"no samples"], 16000, {}, "the signal is a bytes; expected an array"),
+        ([np.zeros(9)], None, {}, "the signal's rate is None; expected"),
+        (np.full(9, np.nan), 16000, {}, "not finite"),
+        (b"no sound", None, {}, "the recording is text"),
+        (b"no sound", 16000, {}, "a rate of 16000 Hz is given for a file"),
+        (np.zeros(9), 16000, {"hop_s": 0}, "windows of 3.0 s every 0 s are none; expected a hop"),
+        (np.zeros(9), 16000, {"window_s": 1, "hop_s": 2}, "windows of 1 s every 2 s are none"),
+    ],
+)
+def test_what_has_no_windows_is_refused_in_one_line(talk, source, sr, how, message):
+    with pytest.raises((ValueError, TypeError, FileNotFoundError), match=message) as found:
+        predict.windows(source, talk[1], sr, **how)
+    assert "\n" not in str(found.value)
 
 
 def test_an_empty_folder_is_refused(trained, tmp_path):

@@ -33,6 +33,7 @@ from .files import (
     write,
 )
 from .measures import PITCH_HZ, VOICED_DB, level_db, pitch_hz, trim, warnings
+from .streams import envelope, stream
 
 __all__ = [
     "BLOCK",
@@ -53,6 +54,7 @@ __all__ = [
     "Header",
     "Problem",
     "below",
+    "envelope",
     "files",
     "header",
     "inspect",
@@ -63,6 +65,7 @@ __all__ = [
     "signal_of",
     "soundfile",
     "soxr",
+    "stream",
     "trim",
     "warnings",
     "wav_bytes",

@@ -15,6 +15,7 @@ STARTS = {  # what a file is that begins so, and what FFmpeg calls that
     b"\xff\xf9": ("AAC", "aac"),
     b"caff": ("Core Audio", "caf"),
 }
+UNDECLARED = ("amr", "aac")  # they do not say how long they are; FFmpeg guesses
 
 
 def format_of(start):
@@ -27,8 +28,8 @@ def format_of(start):
     return next((names for first, names in STARTS.items() if start.startswith(first)), None)
 
 
-def to_wav(file, name, *, max_s):
-    """Decode the first audio stream of a file.
+def blocks(file, name):
+    """Decode the first audio stream of a file, block by block.
 
     Parameters
     ----------
@@ -36,13 +37,12 @@ def to_wav(file, name, *, max_s):
         FFmpeg reads nothing else, wherever the file points.
     name : str
         What FFmpeg calls its format.
-    max_s : float, s
-        No more is decoded than a little beyond.
 
-    Returns
-    -------
-    binary file
-        WAV, 32-bit floats.
+    Yields
+    ------
+    block : ndarray of float32, shape (n_frames, n_channels)
+    sr : int, Hz
+        The same each time.
 
     Raises
     ------
@@ -51,29 +51,41 @@ def to_wav(file, name, *, max_s):
     """
     import av  # and with it FFmpeg's libraries, for files that need them only
 
-    blocks, n_frames, declared_s = [], 0, 0.0
+    n_frames, declared_s = 0, 0.0
     try:
         with av.open(file, format=name) as container:
             resampler = av.AudioResampler(format="flt")  # nothing but the samples' format changes
             for stream in container.streams.audio[:1]:
-                declared_s = _declared_s(container, stream)
+                declared_s = 0.0 if name in UNDECLARED else _declared_s(container, stream)
                 for block in (block for frame in container.decode(stream) for block in resampler.resample(frame)):
-                    sr, n_channels = block.sample_rate, block.layout.nb_channels
-                    blocks.append(block.to_ndarray().reshape(-1, n_channels))
+                    sr = block.sample_rate
                     n_frames += block.samples
-                    if n_frames > (max_s + 1) * sr or 4 * n_frames * n_channels > MAX_DECODED_BYTES:
-                        break
+                    yield block.to_ndarray().reshape(-1, block.layout.nb_channels), sr
     except av.error.FFmpegError as error:
         where = f"is damaged inside, after {n_frames:,} samples" if n_frames else "cannot be decoded"
         raise ValueError(f"{where} ({error.strerror})") from None
     except ValueError:  # of the resampler
         raise ValueError("changes its rate or its channels midway") from None
-    if not blocks:
+    if not n_frames:
         raise ValueError("has no sound in it")
-    if n_frames < (declared_s - CUT_OFF_S) * sr and n_frames <= max_s * sr:
+    if n_frames < (declared_s - CUT_OFF_S) * sr:
         raise ValueError(f"is cut off: {n_frames / sr:.1f} of {declared_s:.1f} s are there")
+
+
+def to_wav(file, name, *, max_s):
+    """Decode a file as `blocks` does, and return it as a binary file: WAV, 32-bit floats.
+
+    No more is decoded than a little beyond `max_s` seconds, or `MAX_DECODED_BYTES`.
+    """
+    decoded, n_bytes, n_frames = [], 0, 0
+    for block, sr in blocks(file, name):
+        decoded.append(block)
+        n_bytes += block.nbytes
+        n_frames += len(block)
+        if n_frames > (max_s + 1) * sr or n_bytes > MAX_DECODED_BYTES:
+            break
     wav = io.BytesIO()
-    soundfile.write(wav, np.concatenate(blocks), sr, format="WAV", subtype="FLOAT")
+    soundfile.write(wav, np.concatenate(decoded), sr, format="WAV", subtype="FLOAT")
     wav.seek(0)
     return wav
 

@@ -36,6 +36,7 @@ SUFFIXES = (
     *(".m4a", ".mp4", ".mov", ".aac", ".amr", ".3gp", ".wma", ".webm", ".mka"),
 )
 CANCELLED = 1e-3  # of the channels' mean power: what is left of it in the mix where they cancel each other
+CUT = "cut it into utterances, or hear it in windows (predict --windows)"
 FORMATS = "WAV, FLAC, OGG, MP3, M4A, WebM, AMR or WMA"
 
 
@@ -128,17 +129,17 @@ def inspect(source):
 
 def _opened(source):
     """Open a sound file: return (SoundFile, Header), or (None, Problem)."""
-    if not _is_open(source) and not os.path.isfile(source):
-        return None, Problem("gone", _what_is_there(source), "a sound file", "name another")
+    if absent := what_is_absent(source):
+        return None, absent
     if (size := _size(source)) > MAX_BYTES:
         return None, Problem("too-long", f"has {size:,} bytes", _one_utterance(), "cut it into utterances")
     try:
-        file, container = soundfile.SoundFile(_rewound(source)), None
+        file, container = soundfile.SoundFile(rewound(source)), None
     except (soundfile.LibsndfileError, RuntimeError, TypeError):
         file, container = _decoded_by_ffmpeg(source)
         if isinstance(file, Problem):
             return None, file
-    found = _judged(Header(file.frames, file.samplerate, file.channels, container or file.format), file.extra_info)
+    found = judged(file, container)
     if isinstance(found, Problem):
         file.close()
         return None, found
@@ -147,28 +148,42 @@ def _opened(source):
 
 def _decoded_by_ffmpeg(source):
     """Return what libsndfile does not read as (SoundFile, what it is), or (Problem, None)."""
-    problem = _what_is(source)
-    if problem.kind != "unreadable":
-        return problem, None
-    with contextlib.nullcontext(_rewound(source)) if _is_open(source) else open(source, "rb") as file:
-        known = ffmpeg.format_of(file.read(64))
-        if known is None:
-            return problem, None
-        file.seek(0)
+    with for_ffmpeg(source) as (file, known):
+        if isinstance(known, Problem):
+            return known, None
         try:
             return soundfile.SoundFile(ffmpeg.to_wav(file, known[1], max_s=MAX_DURATION_S)), known[0]
         except ValueError as error:
-            return Problem("unreadable", f"is {known[0]} that {error}", next="export it again, as WAV"), None
+            return not_decoded(known[0], error), None
 
 
-def _judged(head, log):
-    """Return a header, or the problem that shows in it, or in what libsndfile says of the file."""
+@contextlib.contextmanager
+def for_ffmpeg(source):
+    """Open what libsndfile does not read: yield it and what `ffmpeg.format_of` says, or None and the `Problem`."""
+    problem = _what_is(source)
+    if problem.kind != "unreadable":
+        yield None, problem
+        return
+    with contextlib.nullcontext(rewound(source)) if _is_open(source) else open(source, "rb") as file:
+        known = ffmpeg.format_of(file.read(64))
+        file.seek(0)
+        yield file, known or problem
+
+
+def not_decoded(what, error):
+    """Return the `Problem` of a file that FFmpeg does not decode."""
+    return Problem("unreadable", f"is {what} that {error}", next="export it again, as WAV")
+
+
+def judged(file, container=None, *, max_s=MAX_DURATION_S):
+    """Return the header of an open SoundFile, or the `Problem` that shows in it, or in what libsndfile says of it."""
+    head, log = Header(file.frames, file.samplerate, file.channels, container or file.format), file.extra_info
     if head.sample_rate_hz < 1 or head.n_frames < 1:
         return Problem("no-samples", "has a header but no samples", "speech")
     if head.n_frames >= UNSAID_FRAMES:
         return Problem("unreadable", "does not say how long it is", "a header that does", "export it again")
-    if head.duration_s > MAX_DURATION_S:
-        return Problem("too-long", f"lasts {head.duration_s:.0f} s", _one_utterance(), "cut it into utterances")
+    if head.duration_s > max_s:
+        return Problem("too-long", f"lasts {head.duration_s:.0f} s", _one_utterance(), CUT)
     if not RATES_HZ[0] <= head.sample_rate_hz <= RATES_HZ[1]:
         expected = f"speech at {RATES_HZ[0]:,} to {RATES_HZ[1]:,} Hz"
         return Problem("format", f"has a rate of {head.sample_rate_hz:,} Hz", expected)
@@ -211,11 +226,12 @@ def header(source):
     """
     found = inspect(source)
     if isinstance(found, Problem):
-        raise _error(source, found)
+        raise error_of(source, found)
     return found
 
 
-def _error(source, problem):
+def error_of(source, problem):
+    """Return a problem as an exception, its message a line."""
     error = FileNotFoundError if problem.kind == "gone" else ValueError
     return error(
         f"{_name(source)} {problem.found}; expected {problem.expected}. {problem.next[0].upper()}{problem.next[1:]}"
@@ -234,7 +250,7 @@ def _size(source):
     return source.seek(0, io.SEEK_END) if _is_open(source) else os.path.getsize(source)
 
 
-def _rewound(source):
+def rewound(source):
     """Return what soundfile opens: a path, in any spelling that the system allows, or the open file from its start."""
     if not _is_open(source):
         return os.fsencode(source) if os.name == "posix" else source
@@ -242,20 +258,21 @@ def _rewound(source):
     return source
 
 
-def _what_is_there(path):
-    """Say what stands where a sound file should be."""
-    if os.path.isdir(path):
-        return "is a folder"
-    if os.path.exists(path):
-        return "is a pipe or a device"
-    return "is a link that leads nowhere" if os.path.islink(path) else "does not exist"
+def what_is_absent(source):
+    """Return the `Problem` of a path where no file is, or None."""
+    if _is_open(source) or os.path.isfile(source):
+        return None
+    found = "is a link that leads nowhere" if os.path.islink(source) else "does not exist"
+    if os.path.exists(source):
+        found = "is a folder" if os.path.isdir(source) else "is a pipe or a device"
+    return Problem("gone", found, "a sound file", "name another")
 
 
 def _what_is(source):
     """Say what a file holds that is not audio."""
     size = _size(source)
     try:
-        start = _rewound(source).read(64) if _is_open(source) else _start(source)
+        start = rewound(source).read(64) if _is_open(source) else _start(source)
     except OSError as error:
         return Problem(
             "forbidden", f"cannot be opened ({error.strerror})", next="let yourself read it, or leave it out"
@@ -299,11 +316,11 @@ def load(source, sr):
     """
     file, head = _opened(source)
     if file is None:
-        raise _error(source, head)
+        raise error_of(source, head)
     with file:
         signal = _decoded(file, head.n_frames)
     if isinstance(signal, Problem):
-        raise _error(source, signal)
+        raise error_of(source, signal)
     return resample(signal, head.sample_rate_hz, sr)
 
 
@@ -338,14 +355,13 @@ def _decoded(file, n_frames):
 def signal_of(source, sr, target_sr):
     """Return a path, a binary file, bytes, or an array with its rate `sr` as a mono signal at `target_sr`."""
     if isinstance(source, np.ndarray):
-        return resample(_checked_array(source, sr), int(sr), target_sr)
+        return resample(checked_array(source, sr), int(sr), target_sr)
     if isinstance(source, (bytes, bytearray, memoryview)):
         source = io.BytesIO(source)
     if not isinstance(source, (str, os.PathLike)) and not _is_open(source):
         kinds = "a path, an open file, bytes of a sound file, or an array of samples (numpy) with its rate"
         raise TypeError(f"the recording is a {type(source).__name__}; expected {kinds}. Convert it")
-    if sr is not None:
-        raise ValueError(f"a rate of {sr} Hz is given for a file, which has its own; expected none. Leave it out")
+    refuse_rate(sr)
     if _is_open(source) and isinstance(source.read(0), str):
         raise TypeError("the recording is a file that is open as text; expected bytes. Open it with mode 'rb'")
     if _is_open(source) and not source.seekable():
@@ -353,8 +369,17 @@ def signal_of(source, sr, target_sr):
     return load(source, target_sr)
 
 
-def _checked_array(signal, sr):
+def refuse_rate(sr):
+    """Raise ValueError if a rate is given for a file."""
+    if sr is not None:
+        raise ValueError(f"a rate of {sr} Hz is given for a file, which has its own; expected none. Leave it out")
+
+
+def checked_array(signal, sr, *, max_s=MAX_DURATION_S):
     """Return an array as float32, if it is a mono signal with a rate."""
+    if not isinstance(signal, np.ndarray):
+        found = f"the signal is a {type(signal).__name__}; expected an array of samples (numpy)"
+        raise TypeError(f"{found}. Convert it")
     if not isinstance(sr, (int, np.integer)) or not RATES_HZ[0] <= sr <= RATES_HZ[1]:
         expected = f"a whole number from {RATES_HZ[0]:,} to {RATES_HZ[1]:,} Hz"
         raise ValueError(f"the signal's rate is {sr!r}; expected {expected}. Give it with the signal: hear(signal, sr)")
@@ -364,9 +389,9 @@ def _checked_array(signal, sr):
     if not np.issubdtype(signal.dtype, np.floating):
         scaled = "Divide 16-bit samples by 32768"
         raise ValueError(f"the signal has samples of type {signal.dtype}; expected floats in [-1, 1]. {scaled}")
-    if len(signal) / sr > MAX_DURATION_S:
+    if len(signal) / sr > max_s:
         raise ValueError(
-            f"the signal lasts {len(signal) / sr:.0f} s; expected {_one_utterance()}. Cut it into utterances"
+            f"the signal lasts {len(signal) / sr:.0f} s; expected {_one_utterance()}. {CUT[0].upper()}{CUT[1:]}"
         )
     if not np.abs(signal).max() <= MAX_PEAK:
         raise ValueError(

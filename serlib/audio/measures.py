@@ -90,7 +90,9 @@ def warnings(signal, sr):
     if duration_s < 0.5:
         found.append(f"short: {duration_s:.2f} s; emotion needs about a second of speech")
     if duration_s > 15:
-        found.append(f"long: {duration_s:.1f} s; the corpora hold single sentences, so cut it")
+        found.append(
+            f"long: {duration_s:.1f} s; the corpora hold single sentences, so cut it, or hear its windows (--windows)"
+        )
     if level < -60:
         found.append(f"quiet: {level:.0f} dB below full scale; record closer to the microphone")
     if n_clipped > 100:

@@ -236,6 +236,14 @@ def predict(
     ],
     paths: Annotated[list[Path] | None, typer.Argument(help="Sound files, or folders of them.")] = None,
     more: Annotated[list[Path] | None, typer.Option("-p", "--path", help="The same, as often as you like.")] = None,
+    windows: Annotated[
+        bool, typer.Option("--windows", help="Hear recordings of any length window by window; pauses are left out.")
+    ] = False,
+    window_s: Annotated[float | None, typer.Option("--window", help="How long a window is: 3 s if not said.")] = None,
+    hop_s: Annotated[float | None, typer.Option("--hop", help="How much later the next begins: 1 s.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Also write the windows' table, as CSV, or draw it, as PNG.")
+    ] = None,
     as_json: AsJson = False,
 ):
     """Say what recordings sound like: the emotion, and the probability of each."""
@@ -245,12 +253,22 @@ def predict(
     wanted = [*(paths or []), *(more or [])]
     if not wanted:
         raise ValueError("no recording is named; give sound files or folders of them")
+    how = {name: s for name, s in (("window_s", window_s), ("hop_s", hop_s)) if s is not None}
+    if not windows and (how or output):
+        raise ValueError("--window, --hop and -o go with --windows; give that, too, or leave them out")
+    files = predicting.recordings(wanted)
+    if output is not None and (len(files) > 1 or output.suffix not in (".csv", ".png")):
+        raise ValueError(
+            f"-o {output} takes one recording, as .csv or .png; found {len(files)}. Name one, and such a file"
+        )
     predictor = predicting.Predictor(bundle)
     contract = predictor.contract
     what = " (synthetic speech)" if contract.synthetic else ""
     say(f"profile {settings.current().profile}; {contract.recipe} model of {contract.corpus}{what} from {bundle}")
     say(bundles.trust(contract))
-    heard = predictor.hear_all(wanted, progress=sys.stderr.isatty())
+    if windows:
+        return _predict_windows(predictor, files, how, output, as_json)
+    heard = predictor.hear_all(files, progress=sys.stderr.isatty())
     for one in heard:
         for line in [one["error"]] if "error" in one else [f"{one['path']}: {warning}" for warning in one["warnings"]]:
             say(line)
@@ -261,6 +279,46 @@ def predict(
         rows = [(storage.printable(one["path"]), one["emotion"], _in_words(one["probabilities"])) for one in good]
         print_rows(["path", "emotion", "probabilities"], rows, [False] * 3)
     return 0 if len(good) == len(heard) else 1
+
+
+def _predict_windows(predictor, files, how, output, as_json):
+    """Hear recordings window by window, and print, write or draw what they sound like."""
+    from .. import audio, figures
+    from .. import predict as predicting
+
+    found, failed = [], False
+    for file in files:
+        try:
+            table = predicting.windows(file, predictor, **how)
+        except (OSError, ValueError) as error:
+            say(str(error))
+            found, failed = [*found, {"path": str(file), "error": str(error)}], True
+            continue
+        found.append({"path": str(file), "windows": table.to_dict("records")})
+        if not as_json:
+            _print_windows(table, file)
+        if output is not None and output.suffix == ".csv":
+            with storage.replacing(output) as new:
+                table.assign(warnings=table["warnings"].str.join("; ")).to_csv(new, index=False)
+            print_lines(output)
+        elif output is not None:
+            contract = predictor.contract
+            about = {"recording": file.name, "model": contract.recipe, "corpus": contract.corpus}
+            axes = figures.draw_windows(table, audio.envelope(file))
+            print_lines(figures.save(axes[0].figure, output, about=about | {"synthetic": contract.synthetic}))
+    if as_json:
+        print_json(found)
+    return int(failed)
+
+
+def _print_windows(table, file):
+    """Print when which emotion is the most probable; say how many windows may be misheard, and why."""
+    kinds = table["warnings"].explode().dropna().str.split(":").str[0].value_counts()
+    for kind, n in kinds.items():
+        say(f"{file}: {n:,} of {len(table):,} windows: {kind}")
+    p = table.filter(like="p_").max(axis=1)
+    rows = zip(*(table[column] for column in ("start_s", "end_s", "emotion")), p, strict=True)
+    print_rows(["start (s)", "end (s)", "emotion", "probability"], rows, [True, True, False, True], str(file))
 
 
 def _in_words(probabilities):

@@ -48,6 +48,7 @@ from .style import (
     stamp,
     title_of,
 )
+from .timeline import draw_windows
 from .training import draw_architecture, draw_history
 from .trust import draw_groups, draw_probabilities, draw_reliability, draw_speakers_scores
 
@@ -91,6 +92,7 @@ __all__ = [
     "draw_split",
     "draw_steps",
     "draw_waveform",
+    "draw_windows",
     "in_order",
     "marks",
     "same_sentence",
