@@ -302,8 +302,9 @@ def about(split, recipe, normalise=None):
     Returns
     -------
     dict
-        ``trained_on`` (corpora), ``settings`` (of the recipe), ``normalise``, ``synthetic``, ``labels``, ``dropped``,
-        ``problems``, ``task`` (as `index.fingerprint` returns it), ``split`` (likewise, with the folds) and ``leaks``.
+        ``trained_on`` (corpora), ``settings`` (of the recipe), ``normalise``, ``synthetic``, ``labels``,
+        ``relabelled``, ``dropped``, ``problems``, ``task`` (as `index.fingerprint` returns it), ``split`` (likewise,
+        with the folds) and ``leaks``.
     """
     table, known = split.table, index.sources(split.table)
     problems = [problem for source in known.values() for problem in source.get("problems", [])]
@@ -318,6 +319,7 @@ def about(split, recipe, normalise=None):
         "normalise": normalise,
         "synthetic": index.is_synthetic(table),
         "labels": index.label_versions(table),
+        "relabelled": next(filter(None, (one.get("relabelled") for one in (table.attrs, *known.values()))), {}),
         "dropped": [dropped for source in known.values() for dropped in source.get("dropped", [])],
         "problems": problems,
         "task": index.fingerprint(table),

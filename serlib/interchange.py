@@ -156,8 +156,8 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
         )
     rows["emotion"] = [(emotions or {}).get(emotion, emotion) for emotion in rows["emotion"]]
     for emotion in rows["emotion"].unique():
-        if emotion not in labels.EMOTIONS:
-            raise ValueError(f"{folder}: an emotion is {labels.unknown(emotion)}. Translate it with emotions={{...}}")
+        if fault := labels.fault(emotion):
+            raise ValueError(f"{folder}: an emotion is {fault}. Translate it with emotions={{...}}")
     home = Path(media or folder)
     return index.scan(home, _passport(database, rows, home), seed=seed)
 

@@ -1,9 +1,11 @@
 """The emotion vocabulary: names, order, colours.
 
-Every table, model output, axis and legend uses these names in this order. Calm, boredom and neutral are three
-emotions, never merged; TESS's "pleasant surprise" is called ``surprise``.
+Every table, model output, axis and legend uses these names in this order, and a corpus's own words after them. Calm,
+boredom and neutral are three emotions, never merged unless somebody asks; TESS's "pleasant surprise" is called
+``surprise``.
 """
 
+import colorsys
 import re
 
 EMOTIONS = ("anger", "boredom", "calm", "disgust", "fear", "happiness", "neutral", "sadness", "surprise")
@@ -36,6 +38,8 @@ WORDS = {
     "sadness": ("sadness", "sad"),
     "surprise": ("surprise", "surprised", "ps", "sur"),
 }
+WORD = re.compile(r"[^\W\d_][\w-]{0,30}")  # a corpus's own
+FIRST_HUE, GOLDEN = 0.2, 0.618  # the golden ratio's steps keep apart whatever their number
 
 
 def recognise(text):
@@ -59,15 +63,30 @@ def recognise(text):
     return tuple(emotion for emotion in EMOTIONS if words.intersection(WORDS[emotion]))
 
 
-def unknown(emotion):
-    """Say that a word is no emotion of the vocabulary, which there are, and which one may be meant."""
-    meant = recognise(str(emotion))
-    hint = f" (perhaps {meant[0]!r}?)" if meant else ""
-    return f"{emotion!r}; expected one of {', '.join(EMOTIONS)}{hint}"
+def fault(emotion):
+    """Return what keeps a text from being the name of an emotion, and what to write instead; None if nothing does.
+
+    Any word in lower case is one: those of the vocabulary, and a corpus's own. What people write for an emotion of the
+    vocabulary is refused, so that corpora have the same names for the same.
+
+    Examples
+    --------
+    >>> fault("hopeful")
+    >>> fault("Angry")
+    "'Angry'; expected 'anger', as all corpora call it"
+    """
+    if emotion in EMOTIONS:
+        return None
+    meant = [known for known, words in WORDS.items() if str(emotion).lower() in words]
+    if meant:
+        return f"{emotion!r}; expected {meant[0]!r}, as all corpora call it"
+    if isinstance(emotion, str) and WORD.fullmatch(emotion) and emotion == emotion.lower():
+        return None
+    return f"{emotion!r}; expected one of {', '.join(EMOTIONS)}, or a word of your own in lower case"
 
 
 def ordered(emotions):
-    """Put emotions into the order of the vocabulary, each once.
+    """Put emotions into the order of the vocabulary, each once; words of your own come after it, by the alphabet.
 
     Parameters
     ----------
@@ -80,14 +99,28 @@ def ordered(emotions):
     Raises
     ------
     ValueError
-        If one of them is not in the vocabulary.
+        If one of them is no name of an emotion (see `fault`).
 
     Examples
     --------
-    >>> ordered(["sadness", "anger", "sadness"])
-    ('anger', 'sadness')
+    >>> ordered(["hopeful", "sadness", "anger", "sadness"])
+    ('anger', 'sadness', 'hopeful')
     """
     present = set(emotions)
-    if unknown := sorted(map(str, present.difference(EMOTIONS))):
-        raise ValueError(f"emotions {unknown[:3]} ({len(unknown)} in all) are unknown; use {', '.join(EMOTIONS)}")
-    return tuple(emotion for emotion in EMOTIONS if emotion in present)
+    if faults := sorted(filter(None, map(fault, present))):
+        raise ValueError(f"an emotion is {faults[0]}")
+    known = tuple(emotion for emotion in EMOTIONS if emotion in present)
+    return known + tuple(sorted(present.difference(EMOTIONS)))
+
+
+def colours(emotions):
+    """Return {emotion: colour}, in the order of `ordered`; words of your own get hues that are far from each other."""
+    emotions = ordered(emotions)
+    own = [emotion for emotion in emotions if emotion not in COLOURS]
+    hues = ((FIRST_HUE + GOLDEN * k) % 1 for k in range(len(own)))
+    chosen = {emotion: _hex(colorsys.hls_to_rgb(hue, 0.45, 0.6)) for emotion, hue in zip(own, hues, strict=True)}
+    return {emotion: COLOURS.get(emotion) or chosen[emotion] for emotion in emotions}
+
+
+def _hex(rgb):
+    return "#" + "".join(f"{round(255 * share):02X}" for share in rgb)

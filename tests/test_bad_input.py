@@ -93,7 +93,7 @@ BAD = {
     "pointer": (b"version https://git-lfs.github.com/spec/v1\n", "is a Git-LFS pointer (43 bytes), not audio;"),
     "random": (np.random.default_rng(1).bytes(999), "is not audio that can be read (999 bytes); expected WAV, FLAC"),
     "zeros": (bytes(999), "is not audio that can be read (999 bytes); expected WAV, FLAC"),
-    "phone": (b"\0\0\0\x20ftypM4A " + bytes(99), "is MPEG-4 ("),
+    "phone": (b"\0\0\0\x20ftypM4A " + bytes(99), "is MPEG-4 that cannot be decoded ("),
     "header only": (encoded(NOISE[:0]), "has a header but no samples; expected speech"),
     "cut in the header": (cut(encoded(), 0.002), "is not audio that can be read (32 bytes)"),
     "cut in the data": (cut(encoded()), "is cut off: 3,989 of 8,000 samples are there; expected all of them"),
@@ -483,8 +483,8 @@ def table(wavs, workplace):
 
 # A cell of the first row: its column, what stands there, and what is said of it.
 CELLS = [
-    ("emotion", "rage", "unknown values in 'emotion': ['rage']; expected ("),
-    ("emotion", "\x1b[2J", "unknown values in 'emotion': ['\\x1b[2J']"),
+    ("emotion", "Rage", "an emotion that is 'Rage'; expected one of anger"),
+    ("emotion", "\x1b[2J", "an emotion that is '\\x1b[2J'; expected one of anger"),
     ("part", "dev", "unknown values in 'part': ['dev']"),
     ("path", "/etc/passwd", "has paths that lead out of the corpus's folder: '/etc/passwd'; expected paths inside it"),
     ("path", "../a.wav", "has paths that lead out of the corpus's folder: '../a.wav'"),

@@ -115,7 +115,9 @@ def test_a_corpus_of_your_own_needs_no_name(run, wavs):
     assert (said["corpus"], said["n_utterances"], said["n_speakers"]) == ("corpus", 2, 2)
     assert json.loads(run("doctor", "-d", folder, "--json").stdout)["ok"]
     (folder / "utterances.csv").write_text("path,emotion,speaker\nanna_angry.wav,angry,anna\n")
-    assert "line 2: emotion is 'angry'; expected one of anger" in user_error(run("index", "-d", folder, code=2))
+    assert "line 2: emotion is 'angry'; expected 'anger', as all corpora call it" in user_error(
+        run("index", "-d", folder, code=2)
+    )
 
 
 def test_index_prints_emotions_by_parts(run):
@@ -198,6 +200,23 @@ def test_the_score_on_unseen_speakers_reaches_bundle_and_prediction(run, bundle)
 def test_another_corpus_is_tested_on(run, bundle):
     said = json.loads(run("evaluate", "-p", "mine.csv", "--test-on", "savee", "--epochs", 1, "--json").stdout)
     assert (said["corpus"], said["protocol"]) == ("savee", "cross-corpus")
+
+
+def test_emotions_are_mapped_and_chosen_and_the_bundle_says_so(run, bundle):
+    words = ["-n", "emodb", "--map", "happiness=positive", "--map", "anger=negative", "--only", "positive,negative"]
+    done = json.loads(run("evaluate", *words, "--recipe", "mfcc-mean+logistic", "--json").stdout)
+    assert list(done["per_emotion"]) == ["negative", "positive"]
+    assert done["chance"] == 0.5
+    trained = json.loads(run("train", *words, "--recipe", "mfcc-mean+logistic", "--json").stdout)
+    folder = run.place / trained["bundle"]
+    assert re.fullmatch(r"emodb-mfcc-mean\+logistic-[0-9a-f]{8}", folder.name), "it replaces no bundle of all emotions"
+    contract = json.loads((folder / "bundle.json").read_text())
+    assert contract["emotions"] == ["negative", "positive"]
+    assert contract["relabelled"]["mapping"] == {"happiness": "positive", "anger": "negative"}
+    assert "happiness is called positive; anger is called negative; only" in (folder / "MODEL_CARD.md").read_text()
+    wav = next((run.place / "build/tiny/datasets/EMODB/wav").glob("*.wav"))
+    (said,) = json.loads(run("predict", wav, "-m", folder, "--json").stdout)
+    assert list(said["probabilities"]) == ["negative", "positive"]
 
 
 def test_audit_keeps_its_contract(run, tmp_path):
@@ -309,6 +328,8 @@ def test_names_with_blanks_quotes_and_foreign_letters_are_predicted(run, bundle,
             "comes with serlib, and no score is written into it",
         ),
         (["index", "-n", "emodb", "--seed", "-1"], "Invalid value for '--seed'"),
+        (["train", "-n", "emodb", "--map", "anger"], "--map anger does not say what becomes of an emotion"),
+        (["evaluate", "-n", "emodb", "--only", "anger,joy"], "no utterance is called 'joy'; expected some of anger"),
         (["audit"], "Missing argument 'TABLE...'"),
         (["audit", "nowhere.csv"], "nowhere.csv is not a file; expected a table, JSON, or a list of paths"),
         (["audit", "nowhere.csv", "-n", "iemocap"], "corpus 'iemocap' is unknown"),

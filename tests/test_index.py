@@ -237,7 +237,7 @@ def test_tables_that_are_none_are_refused(wavs, tmp_path):
             "the column 'speaker' is missing; expected utterance,corpus,.*; make it again with",
         ),
         (good.iloc[:0], "has no rows"),
-        (good.replace({"emotion": {"neutral": "calmish"}}), r"unknown values in 'emotion': \['calmish'\]"),
+        (good.replace({"emotion": {"neutral": "Calmish"}}), r"an emotion that is 'Calmish'; expected one of anger"),
         (good.assign(part="dev"), r"unknown values in 'part': \['dev'\]"),
         (good.assign(duration_s="long"), "has text among its numbers"),
         (pd.concat([good, good]), "holds 'emodb/03a01Fa', 'emodb/03a01Nc' twice"),
@@ -382,7 +382,7 @@ def test_a_table_that_is_one_passes_as_it_is(two):
         (lambda table: table.assign(utterance="emodb/a"), "the table holds 'emodb/a', 'emodb/a' twice"),
         (lambda table: table.assign(speaker=""), "the table does not say who speaks in 'emodb/03a01Fa', .*; index the"),
         (lambda table: table.assign(speaker=None), "the table does not say who speaks in 'emodb/03a01Fa', "),
-        (lambda table: table.assign(emotion="joy"), r"the table has unknown values in 'emotion': \['joy'\]; expected"),
+        (lambda table: table.assign(emotion="joy"), r"the table has an emotion that is 'joy'; expected 'happiness'"),
         (lambda table: table.assign(part="dev"), r"the table has unknown values in 'part': \['dev'\]; expected"),
         (lambda table: table.assign(duration_s=-1.0), "the table has durations, rates or numbers of channels that no"),
         (
@@ -512,3 +512,43 @@ def test_of_a_table_that_was_edited_only_the_place_of_its_recordings_is_believed
     }
     (problem,) = back.attrs["problems"]
     assert problem.endswith("a.csv was edited after it was indexed: its parts are taken as they stand")
+
+
+def test_emotions_are_called_otherwise_and_some_are_kept(emodb):
+    words = {"happiness": "positive", "anger": "negative", "sadness": "negative"}
+    table = index.relabel(emodb, mapping=words, only=["positive", "negative"])
+    n = emodb["emotion"].value_counts()
+    assert index.parts(table)["total"].drop("all").to_dict() == {
+        "negative": n["anger"] + n["sadness"],
+        "positive": n["happiness"],
+    }
+    kept = table[table["part"] != ""]
+    assert (kept["part"] == emodb.loc[kept.index, "part"]).all(), "parts stay as they were drawn"
+    assert table.attrs["relabelled"] == {"mapping": words, "only": ["positive", "negative"]}
+    assert index.fingerprint(table) != index.fingerprint(emodb)
+    assert index.fingerprint(index.relabel(emodb)) == index.fingerprint(emodb)
+
+
+def test_female_and_male_voices_are_classes_of_their_own(emodb):
+    emodb = emodb.copy()
+    emodb.loc[emodb.index[0], "gender"] = ""
+    table = index.relabel(emodb, only=["anger", "sadness"], by_gender=True)
+    used = table[table["part"] != ""]
+    assert sorted(used["emotion"].unique()) == ["female-anger", "female-sadness", "male-anger", "male-sadness"]
+    counts = emodb.query("gender != '' and emotion == 'anger'")["gender"].value_counts()
+    assert (used["emotion"] == "male-anger").sum() == counts["male"]
+    assert table.loc[0, "part"] == ""
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ({"mapping": {"joy": "positive"}}, "no utterance is called 'joy'; expected emotions of the table: anger, bor"),
+        ({"mapping": {"anger": "Angry"}}, "an emotion is to be called 'Angry'; expected 'anger'"),
+        ({"only": ["anger", "calm"]}, "no utterance is called 'calm'; expected some of anger"),
+        ({"only": ["anger"]}, "fewer than two emotions are left"),
+    ],
+)
+def test_what_cannot_be_relabelled_is_said(emodb, how, message):
+    with pytest.raises(ValueError, match=message):
+        index.relabel(emodb, **how)

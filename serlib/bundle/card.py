@@ -61,7 +61,7 @@ Says which emotion a recorded sentence is acted with: {", ".join(bundle.emotions
 | chance level (UAR) | {chance:.3f} |
 | trained on | {trained}, seed {bundle.seed} |
 | validation curve | {curve} |
-| task | {bundle.task} (a hash of recordings and emotions) |
+| task | {bundle.task} (a hash of recordings and emotions){_relabelled(bundle.relabelled)} |
 {_of_corpora(bundle)}
 ## Intended use
 
@@ -105,3 +105,11 @@ def _by_emotion(unseen, chance):
     lines = "".join(f"| {emotion} | {recall:.3f} |\n" for emotion, recall in known.items())
     least = f"It recognises {worst} least ({known[worst]:.3f}; chance {chance:.3f})."
     return f"\n## Recall on unseen speakers\n\n| emotion | recall |\n|---|---|\n{lines}\n{least}\n"
+
+
+def _relabelled(asked):
+    """Say what became of the corpora's own emotions."""
+    said = [f"{old} is called {new}" for old, new in asked.get("mapping", {}).items()]
+    said += [f"only {', '.join(asked['only'])}"] if "only" in asked else []
+    said += ["female and male voices are classes of their own"] if "by_gender" in asked else []
+    return f"; {'; '.join(said)}" if said else ""

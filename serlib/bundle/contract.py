@@ -79,6 +79,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seed : int
     task : str
         As `index.fingerprint` returns it.
+    relabelled : dict
+        What `index.relabel` was asked for: ``mapping``, ``only``, ``by_gender``; empty if nothing.
     split : Training
     speakers : tuple of str
         Whom it was trained on.
@@ -104,6 +106,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     seed: int
     task: Text
     labels: str | dict[str, str | None] | None
+    relabelled: dict[str, dict[Text, Text] | list[Text] | bool] = {}
     split: Training
     speakers: tuple[Text, ...]
     score: Score

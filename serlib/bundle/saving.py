@@ -51,7 +51,7 @@ def train(table, *, recipe, folder=None, epochs=None, seed=settings.SEED, root=N
     from .. import evaluate, split
 
     parts = split.from_parts(table)
-    folder = folder_of(parts.table["corpus"], recipe) if folder is None else Path(folder)
+    folder = folder_of(table, recipe) if folder is None else Path(folder)
     refuse_place(folder)
     epochs = evaluate.epochs_for(parts.table, recipe, epochs)
     X = features.extract(parts.table, features=recipe.features, root=root, verify=verify, progress=progress)
@@ -59,9 +59,12 @@ def train(table, *, recipe, folder=None, epochs=None, seed=settings.SEED, root=N
     return save(folder, fold, parts, X=X, recipe=recipe), fold, folder
 
 
-def folder_of(corpora, recipe):
-    """Return where the current profile keeps the bundle of a recipe, trained on corpora."""
-    return settings.current().models / f"{'+'.join(sorted(set(corpora)))}-{recipe.name}"
+def folder_of(table, recipe):
+    """Return where the current profile keeps the bundle of a recipe, trained on a table."""
+    from .. import index
+
+    task = f"-{index.fingerprint(table)[:8]}" if table.attrs.get("relabelled") else ""
+    return settings.current().models / f"{'+'.join(index.names(table))}-{recipe.name}{task}"
 
 
 def save(folder, fold, split, *, X, recipe):
@@ -122,6 +125,7 @@ def save(folder, fold, split, *, X, recipe):
         seed=scored["seed"],
         task=index.fingerprint(split.table),
         labels=index.label_versions(split.table),
+        relabelled=split.table.attrs.get("relabelled", {}),
         split=Training(split.protocol, split.seed, fold.n_train, scored["n"], len(fold.validated), fold.validation),
         speakers=tuple(sorted(set(train["speaker"]))),
         score=Score(*(scored[key] for key in ("protocol", "n", "accuracy", "uar"))),

@@ -8,7 +8,23 @@ from typing import Annotated
 import typer
 
 from .. import corpora, settings, storage
-from .options import AsJson, Balanced, Corpora, Data, Epochs, RecipeName, Seed, Table, Verify, app, indexed
+from .options import (
+    AsJson,
+    Balanced,
+    ByGender,
+    Corpora,
+    Data,
+    Epochs,
+    Mapping,
+    Only,
+    RecipeName,
+    Seed,
+    Table,
+    Verify,
+    app,
+    indexed,
+    relabelling,
+)
 from .printing import print_json, print_lines, print_rows, print_table, say
 
 
@@ -46,6 +62,9 @@ def train(
     epochs: Epochs = None,
     seed: Seed = settings.SEED,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The bundle to write.")] = None,
+    mapping: Mapping = None,
+    only: Only = None,
+    by_gender: ByGender = False,
     data: Data = None,
     verify: Verify = False,
     curves: Annotated[bool, typer.Option("-a", "--show_accuracy", help="Draw the learning curves.")] = False,
@@ -58,7 +77,7 @@ def train(
     from .. import recipes
 
     chosen = recipes.get(recipe, balanced=balanced)
-    table, roots = indexed(names, csv, data)
+    table, roots = indexed(names, csv, data, relabelling(mapping, only, by_gender))
     from .. import bundle, metrics
 
     started, progress = time.perf_counter(), sys.stderr.isatty()
@@ -146,6 +165,9 @@ def evaluate_command(
     ] = None,
     into: Annotated[Path | None, typer.Option(help="A bundle to write the score on unseen speakers into.")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The predictions table to write.")] = None,
+    mapping: Mapping = None,
+    only: Only = None,
+    by_gender: ByGender = False,
     data: Data = None,
     verify: Verify = False,
     as_json: AsJson = False,
@@ -157,17 +179,19 @@ def evaluate_command(
     protocol = protocol or ("cross-corpus" if test_on else "speakers")
     if test_on and protocol != "cross-corpus":
         raise ValueError(f"--test-on goes with the protocol cross-corpus, not {protocol}; leave one of them out")
-    table, roots = indexed(names, csv, data)
+    relabel = relabelling(mapping, only, by_gender)
+    table, roots = indexed(names, csv, data, relabel)
     from .. import evaluate, index, metrics, results, split
 
     test_table, called = None, split.protocol_name(protocol, normalise)
     if into is not None:
         _refuse_score(into, called, table, chosen, epochs)
     kept_as = f"{called}-{corpora.get(test_on).id}" if test_on else called
+    kept_as += f"-{index.fingerprint(table)[:8]}" if relabel else ""
     file = output or results.file_of(settings.current().runs, "+".join(index.names(table)), chosen.name, kept_as, seed)
     results.refuse_place(file)  # before any work
     if test_on:
-        test_table, test_roots = indexed([test_on], None)
+        test_table, test_roots = indexed([test_on], None, None, relabel)
         roots |= test_roots
     result = evaluate.run(
         table,

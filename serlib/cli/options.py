@@ -35,12 +35,29 @@ Verify = Annotated[bool, typer.Option("--verify", help="Read every file, even if
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
 
 
+Mapping = Annotated[
+    list[str] | None, typer.Option("--map", help="Call an emotion otherwise, as calm=neutral; as often as you like.")
+]
+Only = Annotated[str | None, typer.Option("--only", help="The emotions to keep, as anger,neutral.")]
+ByGender = Annotated[bool, typer.Option("--by-gender", help="Make female and male voices classes of their own.")]
+
+
 def announce(corpus, folder):
     what = " (synthetic speech)" if (Path(folder) / "SYNTHETIC.json").is_file() else ""
     say(f"profile {settings.current().profile}; {corpus} from {folder}{what}")
 
 
-def indexed(names, csv, data=None):
+def relabelling(mapping, only, by_gender):
+    """Return what the options ask of `index.relabel`; nothing where they ask for nothing."""
+    pairs = [word.partition("=") for word in mapping or ()]
+    if bad := ["".join(pair) for pair in pairs if not pair[0] or not pair[2]]:
+        raise ValueError(f"--map {bad[0]} does not say what becomes of an emotion; expected one as calm=neutral")
+    kept = None if only is None else [word.strip() for word in only.split(",")]
+    asked = {"mapping": {old.strip(): new.strip() for old, _, new in pairs}, "only": kept, "by_gender": by_gender}
+    return asked if any(asked.values()) else {}
+
+
+def indexed(names, csv, data=None, relabel=None):
     """Return the index table that a request means, and the folder of each corpus's recordings."""
     from .. import index
 
@@ -63,4 +80,4 @@ def indexed(names, csv, data=None):
                 f"{folder} is not a folder; expected the one that holds {corpus}. Give it with --data"
             )
         announce(corpus, folder)
-    return table, roots
+    return index.relabel(table, **relabel) if relabel else table, roots

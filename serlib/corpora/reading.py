@@ -174,8 +174,8 @@ def _check(toml, read):
     for nth, other in enumerate(read.others):
         _groups(toml, other.pattern, "others", nth, "pattern")
     for code, emotion in read.emotions.items():
-        if emotion not in labels.EMOTIONS:
-            toml.complain(f"code {code!r} means {labels.unknown(emotion)}", "emotions", code)
+        if fault := labels.fault(emotion):
+            toml.complain(f"code {code!r} means {fault}", "emotions", code)
     by_emotion, n = read.published.by_emotion, read.published.n_utterances
     if uncoded := sorted(set(by_emotion).difference(read.emotions.values())):
         expected = f"expected emotions of [emotions]: {', '.join(labels.ordered(read.emotions.values()))}"
@@ -297,8 +297,8 @@ def from_table(file):
         path, speaker = PurePosixPath(row["path"].strip().replace("\\", "/")), row["speaker"].strip()
         if not path.name or leads_out(path):
             raise ValueError(f"{where}: path is {row['path']!r}; expected that of a sound file below {home}")
-        if row["emotion"] not in labels.EMOTIONS:
-            raise ValueError(f"{where}: emotion is {labels.unknown(row['emotion'])}")
+        if fault := labels.fault(row["emotion"]):
+            raise ValueError(f"{where}: emotion is {fault}")
         if not speaker:
             raise ValueError(f"{where}: speaker is empty; expected who speaks, or no split can keep speakers apart")
         stem = path.with_suffix("").as_posix()

@@ -1,5 +1,7 @@
 """What corpora consist of."""
 
+import itertools
+
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
@@ -26,7 +28,8 @@ def draw_emotions(counts, *, ax=None):
     matplotlib.axes.Axes
     """
     ax = new_axes(ax, (7.2, 0.6 + 0.42 * len(counts)))
-    _stack_shares(counts[list(labels.ordered(counts.columns))], labels.COLOURS, ax)
+    colours = labels.colours(counts.columns)
+    _stack_shares(counts[list(colours)], colours, ax)
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=9)
     return ax
 
@@ -56,9 +59,10 @@ def marks(values, by):
     if by == "speaker":
         colours = [colour for emotion, colour in labels.COLOURS.items() if emotion != "neutral"]
         return {name: (colours[k % len(colours)], MARKERS[k % len(MARKERS)]) for k, name in enumerate(present)}
-    colours = {"emotion": labels.COLOURS, "gender": GENDER_COLOURS}[by]
-    known = {name: (colour, marker) for (name, colour), marker in zip(colours.items(), MARKERS, strict=False)}
-    return {name: known[name] for name in known if name in present}
+    names = labels.EMOTIONS if by == "emotion" else labels.GENDERS
+    colours = labels.colours(present) if by == "emotion" else GENDER_COLOURS
+    markers = dict(zip([*names, *(name for name in colours if name not in names)], itertools.cycle(MARKERS)))
+    return {name: (colour, markers[name]) for name, colour in colours.items() if name in present}
 
 
 def draw_comparison(table, *, by="emotion", marked=None):

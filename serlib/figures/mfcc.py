@@ -206,9 +206,9 @@ def draw_mean_mfcc(vectors, *, ax=None):
     -------
     matplotlib.axes.Axes
     """
-    ax = new_axes(ax, (6.4, 2.8))
+    ax, colours = new_axes(ax, (6.4, 2.8)), labels.colours(vectors)
     for emotion, vector in vectors.items():
-        ax.plot(np.arange(1, len(vector)), vector[1:], color=labels.COLOURS[emotion], label=emotion, marker=".")
+        ax.plot(np.arange(1, len(vector)), vector[1:], color=colours[emotion], label=emotion, marker=".")
     ax.axhline(0, color="0.8", linewidth=1, zorder=0)
     ax.set(xlabel="coefficient", ylabel="mean over time")
     ax.legend(frameon=False)
@@ -241,8 +241,9 @@ def draw_emotions_as_mfcc(utterances, *, features):
     longest_s = max(len(signal) for _, signal, _ in utterances) / features.sr
     loudest = max(np.abs(signal).max() for _, signal, _ in utterances)
     limit = float(np.percentile(np.abs(np.concatenate([mfcc[1:].ravel() for _, _, mfcc in utterances])), 98))
+    colours = labels.colours(emotion for emotion, _, _ in utterances)
     for (emotion, signal, mfcc), (above, below) in zip(utterances, axes.T, strict=True):
-        draw_waveform(signal, features.sr, ax=above, colour=labels.COLOURS[emotion])
+        draw_waveform(signal, features.sr, ax=above, colour=colours[emotion])
         above.set(title=emotion, xlabel="", ylim=(-loudest, loudest))
         image = _show_mfcc(mfcc, features, below, -limit, limit)
         below.set_xlim(0, longest_s)

@@ -36,7 +36,8 @@ def draw_recalls(predictions, *, listeners=None, ax=None):
     """
     recall, summary = metrics.per_emotion(predictions)["recall"], metrics.summary(predictions)
     ax = new_axes(ax, (6.4, 3.2))
-    bars = ax.bar(recall.index, recall.fillna(0), color=[labels.COLOURS[emotion] for emotion in recall.index])
+    colours = labels.colours(recall.index)
+    bars = ax.bar(recall.index, recall.fillna(0), color=[colours[emotion] for emotion in recall.index])
     texts = ["absent" if np.isnan(r) else f"{r:.2f}" for r in recall]
     ax.bar_label(bars, texts, fontsize=9, padding=2, bbox=ON_LINES)
     ax.axhline(summary["uar"], color="0.1", linewidth=1.2, label=f"UAR {summary['uar']:.2f}")

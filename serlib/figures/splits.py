@@ -53,7 +53,7 @@ def draw_parts(parts, *, ax=None):
     """
     ax = new_axes(ax, (6.4, 3.2))
     counts = parts.drop(index="all")
-    colours = [labels.COLOURS[emotion] for emotion in counts.index]
+    colours = list(labels.colours(counts.index).values())
     ax.bar(counts.index, counts["train"], color=colours, label="train")
     ax.bar(counts.index, counts["test"], bottom=counts["train"], color=colours, alpha=0.45, hatch="//", label="test")
     for x, (train, test) in enumerate(zip(counts["train"], counts["test"], strict=True)):

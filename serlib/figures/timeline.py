@@ -32,17 +32,17 @@ def draw_windows(windows, envelope, *, duration_s=None):
     times = np.linspace(0, duration_s, len(envelope))
     axes[0].fill_between(times, *envelope.T, color="0.4", linewidth=0, rasterized=True)
     axes[0].set(ylabel="amplitude", xlim=(0, duration_s))
-    emotions = [column[2:] for column in windows if column.startswith("p_")]
+    colours = labels.colours(column[2:] for column in windows if column.startswith("p_"))
     middles = ((windows["start_s"] + windows["end_s"]) / 2).to_numpy()
     half = np.median(np.diff(middles)) / 2 if len(middles) > 1 else duration_s / 2
     edges = np.stack([np.maximum(middles - half, 0), np.minimum(middles + half, duration_s)], axis=1)
     is_doubtful = np.array([any(one.startswith("unfamiliar") for one in found) for found in windows["warnings"]], bool)
     below = np.zeros(len(windows))
-    for emotion in emotions:
+    for emotion, colour in colours.items():
         p = windows[f"p_{emotion}"].to_numpy()
         for chosen, style in ((~is_doubtful, {"label": emotion}), (is_doubtful, {"alpha": 0.15})):
             x, low, high = _steps(edges[chosen], below[chosen], (below + p)[chosen])
-            axes[1].fill_between(x, low, high, color=labels.COLOURS[emotion], linewidth=0, **style)
+            axes[1].fill_between(x, low, high, color=colour, linewidth=0, **style)
         below += p
     axes[1].set(ylabel="probability", ylim=(0, 1))
     axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, reverse=True)

@@ -22,7 +22,8 @@ def draw_probabilities(probabilities, *, is_doubtful=False, ax=None):
     matplotlib.axes.Axes
     """
     ax = new_axes(ax, (5.2, 0.7 + 0.34 * len(probabilities)))
-    colours = ["0.8" if is_doubtful else labels.COLOURS[emotion] for emotion in probabilities]
+    known = labels.colours(probabilities)
+    colours = ["0.8" if is_doubtful else known[emotion] for emotion in probabilities]
     bars = ax.barh(list(probabilities), list(probabilities.values()), color=colours)
     ax.bar_label(bars, [f"{p:.2f}" for p in probabilities.values()], padding=3, fontsize=9, bbox=ON_LINES)
     ax.axvline(1 / len(probabilities), **CHANCE)

@@ -6,8 +6,8 @@ ordinary: `join` puts tables together.
 The columns are text but for ``duration_s`` (float), ``sample_rate_hz``, ``channels`` and ``age`` (int); missing is an
 empty string (of ``age``, NA). ``part`` is ``train`` or ``test``, or empty: kept out, for the reason in ``flags``. What
 does not fit into rows stands in ``table.attrs`` and, on disk, in a JSON file beside the CSV: ``corpus``, ``folder``,
-``synthetic``, ``protocol``, ``seed``, ``labels`` (which version), ``keep_flagged``, ``dropped`` and ``problems``. A
-table of several corpora has ``attrs["sources"]``: all this by corpus id.
+``synthetic``, ``protocol``, ``seed``, ``labels`` (which version), ``relabelled``, ``keep_flagged``, ``dropped`` and
+``problems``. A table of several corpora has ``attrs["sources"]``: all this by corpus id.
 """
 
 from ..settings import SEED
@@ -27,6 +27,7 @@ from .tables import (
     random_parts,
     read,
     redraw,
+    relabel,
     sources,
     write,
 )
@@ -53,6 +54,7 @@ __all__ = [
     "random_parts",
     "read",
     "redraw",
+    "relabel",
     "root_of",
     "scan",
     "sources",

@@ -56,6 +56,57 @@ def redraw(table, *, seed):
     return drawn
 
 
+def relabel(table, *, mapping=None, only=None, by_gender=False):
+    """Call emotions otherwise, keep some of them, or tell female and male ones apart: another task of the same rows.
+
+    Parameters
+    ----------
+    table : DataFrame
+        An index table.
+    mapping : dict of str to str, optional
+        What emotions are called from now on, such as ``{"calm": "neutral"}``; several may become one.
+    only : sequence of str, optional
+        The emotions to keep, by their new names; all others get no part.
+    by_gender : bool
+        Whether ``female-anger`` and ``male-anger`` are two classes; speakers of no published gender get no part.
+
+    Returns
+    -------
+    DataFrame
+        A copy; ``attrs["relabelled"]`` says what was done.
+
+    Raises
+    ------
+    ValueError
+        If a name is none that the table has, or fewer than two classes are left.
+
+    Examples
+    --------
+    >>> words = {"happiness": "positive", "anger": "negative", "sadness": "negative"}
+    >>> three = relabel(table, mapping=words, only=["positive", "negative"])  # doctest: +SKIP
+    """
+    table = check(table)
+    mapping, found = dict(mapping or {}), labels.ordered(table.loc[table["part"] != "", "emotion"])
+    if strange := sorted(set(mapping).difference(found)):
+        raise ValueError(f"no utterance is called {strange[0]!r}; expected emotions of the table: {', '.join(found)}")
+    if faults := [labels.fault(name) for name in mapping.values() if labels.fault(name)]:
+        raise ValueError(f"an emotion is to be called {faults[0]}")
+    made = table.assign(emotion=table["emotion"].replace(mapping))
+    named = labels.ordered(made.loc[made["part"] != "", "emotion"])
+    if strange := sorted(set(only or ()).difference(named)):
+        raise ValueError(f"no utterance is called {strange[0]!r}; expected some of {', '.join(named)}")
+    is_kept = made["emotion"].isin(only or named)
+    if by_gender:
+        is_kept &= made["gender"].isin(labels.GENDERS)
+        made = made.assign(emotion=(made["gender"] + "-" + made["emotion"]).where(is_kept, made["emotion"]))
+    made = made.assign(part=made["part"].where(is_kept, ""))
+    if made.loc[made["part"] != "", "emotion"].nunique() < 2:
+        raise ValueError("fewer than two emotions are left; expected two or more. Keep another one")
+    done = {"mapping": mapping, "only": list(only or ()), "by_gender": by_gender}
+    made.attrs = {**table.attrs, "relabelled": {name: value for name, value in done.items() if value}}
+    return made
+
+
 def parts(table):
     """Count emotions by part.
 
@@ -197,9 +248,10 @@ def check(table, *, called="the table", again="index the corpus again"):
         raise ValueError(f"{called} holds {few(twice)} twice{n}; expected each utterance once. Use drop_duplicates()")
     if (nobodys := table.loc[table["speaker"].isna() | (table["speaker"] == ""), "utterance"]).size:
         raise ValueError(f"{called} does not say who speaks in {few(nobodys)}; {again}")
-    for column, allowed in (("emotion", labels.EMOTIONS), ("part", PARTS)):
-        if unknown := sorted(set(map(str, table[column])).difference(allowed)):
-            raise ValueError(f"{called} has unknown values in {column!r}: {unknown[:3]}; expected {allowed}")
+    if faults := sorted(filter(None, map(labels.fault, table["emotion"].unique()))):
+        raise ValueError(f"{called} has an emotion that is {faults[0]}; {again}")
+    if unknown := sorted(set(map(str, table["part"])).difference(PARTS)):
+        raise ValueError(f"{called} has unknown values in 'part': {unknown[:3]}; expected {PARTS}")
     least = pd.Series({"duration_s": 0, "sample_rate_hz": 1, "channels": 1})
     numbers = table[least.index].astype(float)
     if not ((numbers >= least) & np.isfinite(numbers)).all(axis=None):
