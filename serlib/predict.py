@@ -1,5 +1,6 @@
 """Bundle + recordings -> emotions with probabilities, without TensorFlow or scikit-learn."""
 
+import copy
 import functools
 import itertools
 import math
@@ -44,7 +45,7 @@ class Predictor:
     def __init__(self, bundle):
         folder = bundles.find(bundle)
         self.contract = bundles.read(folder)
-        self._features = self.contract.kind
+        self._features, self._shift = self.contract.kind, np.float32(0)
         self._features.load()
         model = bundles.read_part(folder, "model.onnx")
         try:
@@ -60,6 +61,36 @@ class Predictor:
                 f"{folder / 'model.onnx'} is not a model of this recipe ({why}); train the model again"
             ) from None
         bundles.check_golden(self.contract, self.probabilities)
+
+    def calibrated(self, sources, sr=None):
+        """Return a predictor for the voice and the room of some recordings, in any mood: the more, the better.
+
+        Parameters
+        ----------
+        sources : sequence
+            Recordings as `hear` takes them.
+        sr : int, Hz, optional
+            The rate of arrays.
+
+        Returns
+        -------
+        Predictor
+            Nothing of the recordings is kept but the mean of their vectors.
+
+        Raises
+        ------
+        FileNotFoundError, ValueError, TypeError
+            As `hear` does; also if there are none, or the model was not trained for this.
+        """
+        if self.contract.voice is None:
+            expected = "one that was trained on centred voices, such as strangers"
+            raise ValueError(f"the model of {self.contract.corpus} cannot be calibrated; expected {expected}")
+        if not len(sources):
+            raise ValueError("no recording to calibrate to is given; expected one or more of the same voice")
+        X = np.stack([_features_of(source, self._features, sr)[0] for source in sources])
+        other = copy.copy(self)
+        other._shift = self.contract.voice.shift(X)
+        return other
 
     def probabilities(self, X):
         """Return the probability of each emotion.
@@ -176,6 +207,7 @@ class Predictor:
 
     def _answers(self, X, warnings):
         """Return the answer to each utterance, with what was found before in its recording."""
+        X = X + self._shift
         emotions, most, answers = self.contract.emotions, self.contract.novelty.threshold, []
         distances = self.contract.novelty.distance(X)
         for p, distance, found in zip(self.probabilities(X), distances, warnings, strict=True):

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from conftest import real
 
-from serlib import audio, bundle, corpora, features, index, predict, recipes, synthetic
+from serlib import audio, bundle, corpora, evaluate, features, index, predict, recipes, split, synthetic
 from serlib.bundle import saving
 from serlib.features import extraction
 
@@ -252,6 +252,58 @@ def test_what_has_no_windows_is_refused_in_one_line(talk, source, sr, how, messa
     with pytest.raises((ValueError, TypeError, FileNotFoundError), match=message) as found:
         predict.windows(source, talk[1], sr, **how)
     assert "\n" not in str(found.value)
+
+
+@pytest.fixture(scope="module")
+def calibratable(emodb, tmp_path_factory):
+    """A linear model of synthetic EMODB, trained on centred voices: the vectors, the model's predictor."""
+    recipe, parts = recipes.get("mfcc-mean+logistic"), split.from_parts(emodb)
+    X, speakers = features.extract(parts.table, features=recipe.features), parts.table["speaker"]
+    centred, folder = bundle.centred(X, speakers), tmp_path_factory.mktemp("models") / "b"
+    fold = evaluate.fit_fold(parts, centred, recipe=recipe, sample_weight=evaluate.equal_weights(parts.table))
+    voice = bundle.VoiceCentre.of(X, speakers, weight=2)
+    bundle.save(folder, fold, parts, X=X, recipe=recipe, voice=voice)
+    return fold.model, predict.Predictor(folder)
+
+
+def test_some_sentences_of_a_voice_move_the_others_to_where_the_model_was_trained(calibratable, emodb):
+    model, predictor = calibratable
+    rows = emodb[emodb["speaker"] == "emodb/03"][:6]
+    paths = [f"{emodb.attrs['folder']}/{path}" for path in rows["path"]]
+    X = np.stack([features.from_file(path, features=predictor.contract.kind) for path in paths])
+    before = predictor.hear(paths[5])
+    calibrated = predictor.calibrated(paths[:3])
+    shift = 3 / 5 * (predictor.contract.voice.mean() - X[:3].mean(axis=0))
+    expected = model.predict_proba(X[5:] + shift)[0]
+    said = calibrated.hear(paths[5])["probabilities"]
+    np.testing.assert_allclose(list(said.values()), expected, atol=1e-3)
+    assert np.abs(np.array(list(before["probabilities"].values())) - expected).max() > 0.01, "it makes a difference"
+    assert predictor.hear(paths[5]) == before, "the model for everybody is as it was"
+    signals = [audio.load(path, 16000) for path in paths[:3]]
+    heard = predictor.calibrated(signals, 16000).hear(paths[5])["probabilities"]
+    np.testing.assert_allclose(list(heard.values()), list(said.values()), atol=2e-3)
+    assert predict.windows(paths[5], calibrated)["emotion"].tolist() == [calibrated.hear(paths[5])["emotion"]]
+
+
+def test_what_cannot_be_calibrated_is_said(calibratable, trained, tmp_path):
+    (tmp_path / "a.wav").write_text("no sound")
+    with pytest.raises(ValueError, match="the model of emodb cannot be calibrated; expected one that was trained on"):
+        predict.Predictor(trained[1]).calibrated([tmp_path / "a.wav"])
+    with pytest.raises(ValueError, match="no recording to calibrate to is given"):
+        calibratable[1].calibrated([])
+    with pytest.raises(ValueError, match="a.wav is text"):
+        calibratable[1].calibrated([tmp_path / "a.wav"])
+
+
+def test_a_voice_is_centred_as_by_hand():
+    X = np.array([[0, 0], [2, 4], [10, 10]], np.float32)
+    speakers = ["b", "b", "a"]  # means (1, 2) and (10, 10), of both (5.5, 6)
+    np.testing.assert_allclose(bundle.centred(X, speakers), [[4.5, 4], [6.5, 8], [5.5, 6]])
+    voice = bundle.VoiceCentre.of(X, speakers, weight=1)
+    np.testing.assert_allclose(voice.mean(), [5.5, 6])
+    np.testing.assert_allclose(voice.shift(X[:0]), [0, 0])
+    np.testing.assert_allclose(voice.shift(X[2:]), [-2.25, -2])  # half of the way
+    np.testing.assert_allclose(voice.shift(np.repeat(X[2:], 9, axis=0)), [-4.05, -3.6])
 
 
 def test_an_empty_folder_is_refused(trained, tmp_path):

@@ -6,9 +6,22 @@ What makes a bundle (scikit-learn, pandas, skl2onnx) is imported where it is use
 """
 
 from .card import card, trust
-from .contract import BUNDLE_FORMAT, MAX_BYTES, SHIPPED, Bundle, at_hand, check_golden, find, read, read_part, shipped
+from .contract import (
+    BUNDLE_FORMAT,
+    MAX_BYTES,
+    SHIPPED,
+    Bundle,
+    NeverHeard,
+    at_hand,
+    check_golden,
+    find,
+    read,
+    read_part,
+    shipped,
+)
 from .novelty import PASSING_SHARE, NoveltyDetector
 from .saving import FILES, folder_of, golden_wav, refuse_other_task, refuse_place, save, to_onnx, train, write_score
+from .voice import VoiceCentre, centred
 
 __all__ = [
     "BUNDLE_FORMAT",
@@ -17,9 +30,12 @@ __all__ = [
     "PASSING_SHARE",
     "SHIPPED",
     "Bundle",
+    "NeverHeard",
     "NoveltyDetector",
+    "VoiceCentre",
     "at_hand",
     "card",
+    "centred",
     "check_golden",
     "find",
     "folder_of",

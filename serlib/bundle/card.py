@@ -1,7 +1,11 @@
 """What a bundle says of itself: a sentence on how far to trust it, and the model card."""
 
+import numpy as np
+
 from .. import corpora
 from .novelty import PASSING_SHARE
+
+UARS = ("uar", "uar_calibrated")
 
 
 def trust(bundle):
@@ -16,6 +20,11 @@ def trust(bundle):
     str
     """
     chance = f"chance {1 / len(bundle.emotions):.2f}"
+    if bundle.never_heard:
+        plain, calibrated = (np.mean([getattr(one, name) for one in bundle.never_heard]) for name in UARS)
+        after = f"{calibrated:.2f} after {bundle.never_heard[0].n_sentences} sentences of the speaker"
+        names = ", ".join(corpora.get(one.corpus).title for one in bundle.never_heard)
+        return f"UAR {plain:.2f} on corpora it never heard ({names}), {after}; {chance}"
     if not bundle.speaker_independent:
         return f"its score on unseen speakers is unknown; {chance}"
     interval = bundle.speaker_independent.uar_ci95
@@ -62,7 +71,7 @@ Says which emotion a recorded sentence is acted with: {", ".join(bundle.emotions
 | trained on | {trained}, seed {bundle.seed} |
 | validation curve | {curve} |
 | task | {bundle.task} (a hash of recordings and emotions){_relabelled(bundle.relabelled)} |
-{_of_corpora(bundle)}
+{_of_corpora(bundle)}{_of_strangers(bundle, chance)}
 ## Intended use
 
 Teaching, and a baseline for research that says its protocol. **Not for** decisions about people: not in hiring,
@@ -113,3 +122,30 @@ def _relabelled(asked):
     said += [f"only {', '.join(asked['only'])}"] if "only" in asked else []
     said += ["female and male voices are classes of their own"] if "by_gender" in asked else []
     return f"; {'; '.join(said)}" if said else ""
+
+
+def _of_strangers(bundle, chance):
+    """Write what it scored on corpora that it never heard, plain and after some sentences of each speaker."""
+    if not bundle.never_heard:
+        return ""
+
+    def spread(interval):
+        return f" ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+
+    rows = [
+        f"| {corpora.get(one.corpus).title} | {one.n_speakers} | {one.n} | {one.uar:.3f}{spread(one.uar_ci95)} |"
+        f" {one.uar_calibrated:.3f}{spread(one.uar_calibrated_ci95)} | {one.calibration_error:.3f} |"
+        for one in bundle.never_heard
+    ]
+    n = bundle.never_heard[0].n_sentences
+    return f"""
+## On strangers
+
+Scores on whole corpora that it never heard: other people, rooms, microphones, and in part another language. UAR, with
+95 % intervals over speakers (none for fewer than six); chance is {chance:.3f}. Calibrated: the mean of {n} sentences of
+each speaker, in any mood, was taken away first; they are not tested.
+
+| corpus | speakers | utterances | plain | calibrated | calibration error |
+|---|---|---|---|---|---|
+{chr(10).join(rows)}
+"""

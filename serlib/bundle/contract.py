@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from .. import features, labels, settings, storage
 from .novelty import NoveltyDetector
+from .voice import VoiceCentre
 
 BUNDLE_FORMAT = 3
 MAX_BYTES = 256 << 20  # of a model's file; that of `paper` has 0.3 MB, a forest of a large corpus 100 MB
@@ -39,6 +40,32 @@ class UnseenScore(Score, frozen=True):
     seed: int = 0
     uar_ci95: tuple[Share, Share] | None = None
     per_emotion: dict[Text, Share | None] = {}
+
+
+class NeverHeard(msgspec.Struct, frozen=True):
+    """A score on a corpus that a model never heard, plain and after a few sentences of each speaker, in any mood.
+
+    Attributes
+    ----------
+    n, n_speakers : int
+    uar, uar_calibrated : float
+    uar_ci95, uar_calibrated_ci95 : (float, float) or None
+        95 % intervals over speakers; None for fewer than six.
+    n_sentences : int
+        How many of each speaker's sentences the calibration took; they are not tested.
+    calibration_error : float
+        Expected calibration error of the plain probabilities.
+    """
+
+    corpus: Text
+    n: Count
+    n_speakers: Count
+    uar: Share
+    uar_ci95: tuple[Share, Share] | None
+    n_sentences: Count
+    uar_calibrated: Share
+    uar_calibrated_ci95: tuple[Share, Share] | None
+    calibration_error: Share
 
 
 class Training(msgspec.Struct, frozen=True):
@@ -88,6 +115,10 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         On the split's test part.
     speaker_independent : UnseenScore or None
         The score on unseen speakers, with its interval; None until it has been measured.
+    never_heard : tuple of NeverHeard
+        Scores on corpora that it never heard, if they were measured.
+    voice : VoiceCentre or None
+        What calibrates it to a stranger's voice, if it was trained for that.
     novelty : NoveltyDetector
     versions : dict of str to str
         Of Python and the libraries that made it.
@@ -111,6 +142,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     speakers: tuple[Text, ...]
     score: Score
     speaker_independent: UnseenScore | None = None
+    never_heard: tuple[NeverHeard, ...] = ()
+    voice: VoiceCentre | None = None
     novelty: NoveltyDetector
     versions: dict[str, str]
     golden: Golden
@@ -192,6 +225,8 @@ def read(folder):
         if numbers_per_s > features.MAX_NUMBERS_PER_S:
             raise ValueError(f"its features take {numbers_per_s:,.0f} numbers a second, more than any of ours")
         bundle.novelty.check(kind.shape[-1])
+        if bundle.voice:
+            bundle.voice.check(kind.shape[-1])
         if labels.ordered(bundle.emotions) != bundle.emotions:
             raise ValueError(f"its emotions are not in the vocabulary's order: {bundle.emotions}")
         if len(bundle.golden.probabilities) != len(bundle.emotions):

@@ -33,24 +33,24 @@ class NoveltyDetector(msgspec.Struct, frozen=True):
     numbers_base64: str
 
     @classmethod
-    def fit(cls, X, speakers):
+    def fit(cls, X, groups):
         """Fit to training rows; no row that the model is scored on may be among them.
 
-        Each speaker in turn (of more than `N_GROUPS` speakers, each group of them) is left out: the threshold is the
-        distance within which `PASSING_SHARE` of their recordings lie, each measured from the others'. Of a single
-        speaker, tenths of the recordings are left out instead.
+        Each group in turn (a speaker, or a corpus of several; of more than `N_GROUPS`, some together) is left out: the
+        threshold is the distance within which `PASSING_SHARE` of their recordings lie, each measured from the others'.
+        Of a single group, tenths of the recordings are left out instead.
 
         Parameters
         ----------
         X : ndarray of float32, shape (n_utterances, n_features) or (n_utterances, n_frames, n_features)
-        speakers : sequence of str, shape (n_utterances,)
+        groups : sequence of str, shape (n_utterances,)
 
         Returns
         -------
         NoveltyDetector
         """
         X = _vectors(X)
-        groups = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)[1] % N_GROUPS
+        groups = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1] % N_GROUPS
         if not groups.any():
             groups = np.arange(len(X)) % N_GROUPS
         left_out = [cls._of(X[groups != g]).distance(X[groups == g]) for g in range(groups.max() + 1)]

@@ -67,7 +67,7 @@ def folder_of(table, recipe):
     return settings.current().models / f"{'+'.join(index.names(table))}-{recipe.name}{task}"
 
 
-def save(folder, fold, split, *, X, recipe):
+def save(folder, fold, split, *, X, recipe, voice=None, never_heard=()):
     """Write a fold's model as a bundle; it appears whole or not at all.
 
     Parameters
@@ -81,6 +81,10 @@ def save(folder, fold, split, *, X, recipe):
     X : ndarray of float32, shape (n_utterances, *recipe.features.shape)
         Likewise, in the order of ``split.table``.
     recipe : recipes.Recipe
+    voice : VoiceCentre, optional
+        What calibrates the model to a stranger's voice, if it was trained on `centred` vectors.
+    never_heard : sequence of NeverHeard
+        Its scores on corpora that it never heard.
 
     Returns
     -------
@@ -128,8 +132,10 @@ def save(folder, fold, split, *, X, recipe):
         relabelled=split.table.attrs.get("relabelled", {}),
         split=Training(split.protocol, split.seed, fold.n_train, scored["n"], len(fold.validated), fold.validation),
         speakers=tuple(sorted(set(train["speaker"]))),
+        never_heard=tuple(never_heard),
+        voice=voice,
         score=Score(*(scored[key] for key in ("protocol", "n", "accuracy", "uar"))),
-        novelty=NoveltyDetector.fit(X[is_train], train["speaker"]),
+        novelty=NoveltyDetector.fit(X[is_train], train["speaker" if train["corpus"].nunique() == 1 else "corpus"]),
         versions=_versions(),
         golden=Golden(base64.b64encode(wav).decode(), tuple(round(float(p), 6) for p in answer)),
         onnx_sha256=hashlib.sha256(onnx).hexdigest(),

@@ -260,6 +260,10 @@ def predict(
     ],
     paths: Annotated[list[Path] | None, typer.Argument(help="Sound files, or folders of them.")] = None,
     more: Annotated[list[Path] | None, typer.Option("-p", "--path", help="The same, as often as you like.")] = None,
+    calibrate: Annotated[
+        list[Path] | None,
+        typer.Option("--calibrate", help="Sentences of the same voice, in any mood, as files or a folder; or several."),
+    ] = None,
     windows: Annotated[
         bool, typer.Option("--windows", help="Hear recordings of any length window by window; pauses are left out.")
     ] = False,
@@ -285,11 +289,14 @@ def predict(
         raise ValueError(
             f"-o {output} takes one recording, as .csv or .png; found {len(files)}. Name one, and such a file"
         )
-    predictor = predicting.Predictor(bundle)
+    predictor, voice = predicting.Predictor(bundle), predicting.recordings(calibrate or [])
+    predictor = predictor.calibrated(voice) if calibrate else predictor
     contract = predictor.contract
     what = " (synthetic speech)" if contract.synthetic else ""
     say(f"profile {settings.current().profile}; {contract.recipe} model of {contract.corpus}{what} from {bundle}")
     say(bundles.trust(contract))
+    if calibrate:
+        say(f"calibrated to {len(voice)} recording{'s' * (len(voice) != 1)}; nothing of them is stored")
     if windows:
         return _predict_windows(predictor, files, how, output, as_json)
     heard = predictor.hear_all(files, progress=sys.stderr.isatty())
