@@ -7,13 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import containers
 import nbformat
+import numpy as np
 import pytest
 import sklearn.metrics
 from conftest import put_at_hand, worked
 from typer.testing import CliRunner
 
-from serlib import cli, corpora, results
+from serlib import cli, corpora, results, synthetic
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -67,7 +69,7 @@ def test_the_terminal_commands_exist_with_their_options():
 
 def test_the_five_lines_and_the_recipe_of_your_own_run(made, workplace):
     put_at_hand(made, workplace)
-    five, own, _ = blocks("python")
+    five, own, *_ = blocks("python")
     code = f"{five}{own}print(metrics.summary(result.predictions))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     first, second = map(ast.literal_eval, done.stdout.splitlines())
@@ -76,6 +78,14 @@ def test_the_five_lines_and_the_recipe_of_your_own_run(made, workplace):
         assert summary["protocol"] == "speakers"
         assert summary["uar"] > 2 * summary["chance"]
     assert done.stderr == ""
+
+
+def test_the_lines_that_hear_a_talk_run(workplace, capsys):
+    talk = np.tile(synthetic.speech("anger", "anyone", gender="male", sr=containers.SR), 8)
+    (workplace / "talk.m4a").write_bytes(containers.encoded(talk, "m4a"))
+    exec(blocks("python")[2], {})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines][:3] == ["0.0", "1.0", "2.0"]
 
 
 @pytest.mark.slow
