@@ -84,26 +84,6 @@ def epochs_for(table, recipe, epochs=None):
     return epochs or (max(1, own // SYNTHETIC_SHARE) if index.is_synthetic(table) else own)
 
 
-def equal_weights(table):
-    """Return a weight for each utterance: corpora weigh alike, in each its speakers, and of each their emotions.
-
-    Parameters
-    ----------
-    table : DataFrame
-        An index table.
-
-    Returns
-    -------
-    ndarray of float, shape (n_utterances,)
-        Their mean is 1.
-    """
-    n_speakers = table.groupby("corpus")["speaker"].transform("nunique")
-    n_emotions = table.groupby("speaker")["emotion"].transform("nunique")
-    n_alike = table.groupby(["speaker", "emotion"])["utterance"].transform("size")
-    weights = 1 / (n_speakers * n_emotions * n_alike).to_numpy(float)
-    return weights / weights.mean()
-
-
 def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, sample_weight=None, watch=None, progress=False):
     """Train on one fold's training rows and score its test rows.
 
@@ -117,8 +97,6 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, sample_weight=
     epochs : int, optional
         By default the recipe's.
     seed : int
-    sample_weight : ndarray of float, shape (n_utterances,), optional
-        In the order of ``split.table``; that of tested rows does not matter.
     watch : callable, optional
         Called after every epoch with a dict: ``epoch`` (from 1), ``loss``, ``accuracy``, ``val_loss``,
         ``val_accuracy`` and ``val_uar``. If it returns something true, training ends there, and what was learned so
@@ -149,8 +127,7 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, sample_weight=
                 {**scores, "val_uar": _uar(y_validation, model.predict(X_validation))}
             )
     rows = train[fitted]
-    weighted = {} if sample_weight is None else models.weights_for(model, sample_weight[rows.index])
-    model.fit(X[rows.index], rows["emotion"].to_numpy(dtype=str), **how, **weighted)
+    model.fit(X[rows.index], rows["emotion"].to_numpy(dtype=str), **how)
     history = model.history_.assign(fold=fold) if how else pd.DataFrame(columns=models.HISTORY_COLUMNS, dtype=float)
 
     def scored(rows):

@@ -80,10 +80,10 @@ class Predictor:
         Raises
         ------
         FileNotFoundError, ValueError, TypeError
-            As `hear` does; also if there are none, or the model was not trained for this.
+            As `hear` does; also if there are none, or the model was not made for this.
         """
         if self.contract.voice is None:
-            expected = "one that was trained on centred voices, such as strangers"
+            expected = "one that was made for strangers, such as strangers"
             raise ValueError(f"the model of {self.contract.corpus} cannot be calibrated; expected {expected}")
         if not len(sources):
             raise ValueError("no recording to calibrate to is given; expected one or more of the same voice")
@@ -198,10 +198,8 @@ class Predictor:
             raise ValueError(f"windows of {window_s} s every {hop_s} s are none; expected {expected}. Give others")
         kind = self._features
         cut = _windows(audio.stream(source, sr, kind.sr), round(window_s * kind.sr), max(1, round(hop_s * kind.sr)))
-        from joblib import delayed
-
-        parallel = features.parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")
-        for start, end, (array, warnings) in parallel(delayed(_heard)(*window, kind) for window in _spoken(cut)):
+        job = functools.partial(_heard, kind=kind)
+        for start, end, (array, warnings) in features.in_order(job, _spoken(cut), n_jobs=n_jobs):
             times = {"start_s": round(start / kind.sr, 3), "end_s": round(end / kind.sr, 3)}
             yield times | self._answers(array[None], [warnings])[0]
 
@@ -289,8 +287,9 @@ def _spoken(windows):
             yield start, signal
 
 
-def _heard(start, signal, kind):
+def _heard(window, kind):
     """Return where a window begins and ends, and what `_features_of` returns of it."""
+    start, signal = window
     return start, start + len(signal), _features_of(signal, kind, kind.sr)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from . import audio, corpora, evaluate, features, figures, index, recipes, results, settings, split
+from . import audio, bundle, corpora, evaluate, features, figures, index, recipes, results, settings, split
 
 RECIPE = "paper"
 ACROSS = ("paper", "whisper+logistic")
@@ -51,6 +51,7 @@ def _figures(corpus, table):
     yield from _listeners(stored[stored["recipe"] == RECIPE])
     yield from _across_corpora(stored)
     yield from _layers(settings.current().results / "layers.csv")
+    yield from _strangers(settings.current().results / "strangers.csv")
 
 
 def _scored(protocol, **others):
@@ -149,3 +150,15 @@ def _layers(file):
             figures.draw_layers(curve[curve["model"] == name], ax=ax).set_title(name, fontsize=11)
         about = {"recipe": "a layer's mean over time + logistic", "protocol": "speakers", "seed": settings.SEED}
         yield "layers", figure, about | {"corpus": sorted(set(curve["corpus"])), "synthetic": False}
+
+
+def _strangers(file):
+    """Yield the curve over a stranger's known sentences, where `results/strangers.py` has measured it."""
+    if file.is_file():
+        curve, chance = pd.read_csv(file), 1 / len(bundle.read(bundle.find("strangers")).emotions)
+        figure, axes = plt.subplots(1, 2, figsize=(11.5, 4.0), layout="constrained", sharey=True)
+        for sentences, ax in zip(("any", "neutral"), axes, strict=True):
+            chosen = curve[curve["sentences"] == sentences]
+            figures.draw_calibration(chosen, chance=chance, ax=ax).set_title(f"{sentences} sentences", fontsize=11)
+        about = {"recipe": "strangers", "protocol": "cross-corpus", "seed": None, "synthetic": False}
+        yield "calibration", figure, about | {"corpus": sorted(set(curve["corpus"]))}

@@ -80,6 +80,10 @@ KNOWN = {
 }
 
 
+class MissingWeightsError(FileNotFoundError):
+    """The weights of an encoder are not there; the message says how to get them."""
+
+
 def find(name):
     """Return the file of an encoder's first layers, checked; it is cut from the whole file where only that is there.
 
@@ -97,8 +101,8 @@ def find(name):
 
     Raises
     ------
-    FileNotFoundError
-        If they are not there; the message says how to get them.
+    MissingWeightsError
+        If they are not there.
     """
     wanted, folder = KNOWN[name], settings.weights_folder()
     files = sorted(file for file in folder.rglob("*") if file.is_file())
@@ -115,7 +119,7 @@ def find(name):
                 return cut(file, beside)
             except OSError:  # a folder that takes nothing
                 return cut(file, kept)
-    raise FileNotFoundError(
+    raise MissingWeightsError(
         f"the weights of {name} are not in {folder}; they are {wanted.n_bytes / 1e6:.0f} MB, licence {wanted.licence}."
         f" Fetch them with 'python -m serlib download {name}', or name their folder in SERLIB_WEIGHTS"
     )

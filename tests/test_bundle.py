@@ -330,12 +330,12 @@ def test_bundles_at_hand_are_those_that_can_be_used(copied, monkeypatch, workpla
     models_folder.symlink_to(copied.parent)
     usable, unusable = bundle.at_hand()
     own = str(Path("build/tiny/models/b"))
-    assert list(usable) == ["emodb-paper", own]
+    assert list(usable) == ["emodb-paper", "strangers", own]
     assert usable["emodb-paper"] == bundle.SHIPPED / "emodb-paper"
     assert unusable == {}
     edit(copied, format=2)
     usable, unusable = bundle.at_hand()
-    assert list(usable) == ["emodb-paper"]
+    assert list(usable) == ["emodb-paper", "strangers"]
     assert "its format is 2, not 3; train the model again" in unusable[own]
 
 
@@ -343,7 +343,9 @@ def test_a_folder_comes_before_a_bundle_that_is_shipped(workplace):
     assert bundle.find("emodb-paper") == bundle.SHIPPED / "emodb-paper"
     (workplace / "emodb-paper").mkdir()
     assert bundle.find("emodb-paper") == Path("emodb-paper")
-    with pytest.raises(FileNotFoundError, match=r"emodb-peper is not a bundle .*comes with serlib \(emodb-paper\)"):
+    with pytest.raises(
+        FileNotFoundError, match=r"emodb-peper is not a bundle .*comes with serlib \(emodb-paper, strangers\)"
+    ):
         bundle.read(bundle.find("emodb-peper"))
 
 

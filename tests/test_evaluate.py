@@ -352,16 +352,3 @@ def test_a_tables_own_parts_separated_by_speaker_are_called_that(emodb, workplac
     assert result.about["validation"] == "a tenth of the training part, by speakers"
     mixed = emodb.assign(part=np.where(np.arange(len(emodb)) % 3, "train", "test"))
     assert set(evaluate.run(mixed, protocol="random", recipe=LINEAR).predictions["protocol"]) == {split.GIVEN}
-
-
-def test_corpora_speakers_and_emotions_weigh_alike(made):
-    tables = [index.scan(made[name], name) for name in ("emodb", "savee")]
-    table = index.join(tables).drop(index=range(30)).reset_index(drop=True)  # of one speaker there is less
-    table["weight"] = evaluate.equal_weights(table)
-    assert table["weight"].mean() == pytest.approx(1)
-    by_corpus = table.groupby("corpus")["weight"].sum()
-    assert by_corpus["emodb"] == pytest.approx(by_corpus["savee"])
-    for _, rows in table.groupby("corpus"):
-        assert rows.groupby("speaker")["weight"].sum().std() == pytest.approx(0, abs=1e-9)
-    for _, rows in table.groupby("speaker"):
-        assert rows.groupby("emotion")["weight"].sum().std() == pytest.approx(0, abs=1e-9)

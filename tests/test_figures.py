@@ -168,6 +168,17 @@ def test_speakers_of_two_corpora_who_are_called_alike_are_two(emodb):
     assert len(set(names)) == len(names) == 2 * emodb["speaker"].nunique()
 
 
+def test_the_curve_over_known_sentences_has_a_line_for_each_corpus():
+    rows = [(corpus, k, uar) for corpus in ("tess", "emodb") for k, uar in (("0", 0.3), ("5", 0.6), ("all", 0.7))]
+    curve = pd.DataFrame(rows, columns=["corpus", "k", "uar"])
+    ax = figures.draw_calibration(curve, chance=1 / 6)
+    *lines, chance = ax.get_lines()
+    assert [line.get_label() for line in lines] == ["EMODB", "TESS"]
+    assert all(line.get_ydata().tolist() == [0.3, 0.6, 0.7] for line in lines)
+    assert chance.get_ydata() == [1 / 6, 1 / 6]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0", "5", "all"]
+
+
 def test_windows_stand_at_their_middles_stacked_with_gaps_where_there_are_none():
     rows = [(0, 3, 0.7, []), (1, 4, 0.2, ["unfamiliar: far"]), (9, 12, 0.4, [])]
     windows = pd.DataFrame(rows, columns=["start_s", "end_s", "p_anger", "warnings"])

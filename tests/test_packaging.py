@@ -14,6 +14,7 @@ from pathlib import Path
 import flit_core.wheel
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import yaml
@@ -136,16 +137,38 @@ def test_what_is_passed_on_tells_no_folder_of_whoever_made_it():
     assert [str(file) for file in files if a_path_of_a_computer(file)] == []
 
 
-def test_the_bundle_that_ships_is_small_and_holds_no_speech_and_no_path(wheel):
+@pytest.mark.parametrize("name", list(bundle.shipped()))
+def test_a_bundle_that_ships_is_small_and_holds_no_speech_and_no_path(wheel, name):
     mine = {name: size for name, size in wheel.items() if name.startswith("serlib/bundles/")}
     assert {Path(name).name for name in mine} == {
-        *("MODEL_CARD.md", "bundle.json", "history.csv", "model.keras", "model.onnx"),
+        *("LICENSES.md", "MODEL_CARD.md", "bundle.json", "history.csv", "model.keras", "model.onnx"),
     }
-    assert sum(mine.values()) < 1_500_000
+    assert sum(mine.values()) < 2_500_000
     assert not any(a_path_of_a_computer(ROOT / name) for name in mine)
-    shipped = bundle.read(bundle.find("emodb-paper"))
+    shipped = bundle.read(bundle.find(name))
     golden, made = (soundfile.read(io.BytesIO(wav), dtype="int16")[0].astype(int) for wav in goldens(shipped))
     assert np.abs(golden - made).max() <= 1  # synthetic, as another Fourier transform rounds it
+
+
+def test_the_model_for_strangers_is_of_three_corpora_and_knows_its_scores_on_three_others():
+    shipped, folder = bundle.read(bundle.find("strangers")), bundle.SHIPPED / "strangers"
+    assert (shipped.corpora, shipped.synthetic) == (("crema-d", "emodb", "ravdess"), False)
+    assert shipped.emotions == ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
+    assert shipped.relabelled["mapping"] == {"calm": "neutral"}
+    assert {one.corpus for one in shipped.never_heard} == {"emovo", "savee", "tess"}
+    curve = (
+        pd.read_csv(ROOT / "results" / "strangers.csv").query("sentences == 'any'").set_index(["corpus", "k"])["uar"]
+    )
+    for one in shipped.never_heard:
+        assert one.uar == pytest.approx(curve[one.corpus, "0"], abs=1e-3)
+        assert one.uar_calibrated == pytest.approx(
+            curve[one.corpus, str(one.n_sentences)], abs=0.005
+        )  # pooled, not their mean
+    assert (folder / "MODEL_CARD.md").read_text(encoding="utf-8") == bundle.card(shipped)
+    assert shipped.licence.startswith("CC BY-NC-SA 4.0")
+    assert "CC BY-NC-SA 4.0" in (bundle.SHIPPED / "LICENSES.md").read_text(encoding="utf-8")
+    assert "CC-BY-NC-SA-4.0" in PROJECT["license"]
+    assert (folder / "model.onnx").stat().st_size < 1_000_000
 
 
 def goldens(shipped):

@@ -256,11 +256,10 @@ def test_what_has_no_windows_is_refused_in_one_line(talk, source, sr, how, messa
 
 @pytest.fixture(scope="module")
 def calibratable(emodb, tmp_path_factory):
-    """A linear model of synthetic EMODB, trained on centred voices: the vectors, the model's predictor."""
+    """A linear model of synthetic EMODB that can be calibrated: the classifier, and its predictor."""
     recipe, parts = recipes.get("mfcc-mean+logistic"), split.from_parts(emodb)
     X, speakers = features.extract(parts.table, features=recipe.features), parts.table["speaker"]
-    centred, folder = bundle.centred(X, speakers), tmp_path_factory.mktemp("models") / "b"
-    fold = evaluate.fit_fold(parts, centred, recipe=recipe, sample_weight=evaluate.equal_weights(parts.table))
+    folder, fold = tmp_path_factory.mktemp("models") / "b", evaluate.fit_fold(parts, X, recipe=recipe)
     voice = bundle.VoiceCentre.of(X, speakers, weight=2)
     bundle.save(folder, fold, parts, X=X, recipe=recipe, voice=voice)
     return fold.model, predict.Predictor(folder)
@@ -287,7 +286,7 @@ def test_some_sentences_of_a_voice_move_the_others_to_where_the_model_was_traine
 
 def test_what_cannot_be_calibrated_is_said(calibratable, trained, tmp_path):
     (tmp_path / "a.wav").write_text("no sound")
-    with pytest.raises(ValueError, match="the model of emodb cannot be calibrated; expected one that was trained on"):
+    with pytest.raises(ValueError, match="the model of emodb cannot be calibrated; expected one that was made for"):
         predict.Predictor(trained[1]).calibrated([tmp_path / "a.wav"])
     with pytest.raises(ValueError, match="no recording to calibrate to is given"):
         calibratable[1].calibrated([])
@@ -295,10 +294,27 @@ def test_what_cannot_be_calibrated_is_said(calibratable, trained, tmp_path):
         calibratable[1].calibrated([tmp_path / "a.wav"])
 
 
+@pytest.mark.corpus
+@pytest.mark.weights
+def test_strangers_are_understood_after_six_sentences_of_theirs(published_weights, monkeypatch):
+    """Both women of TESS, which the model never heard: one word in each of six moods, then four others."""
+    monkeypatch.setenv("SERLIB_WEIGHTS", str(published_weights))
+    table, predictor = index.scan(real("tess"), "tess"), predict.Predictor("strangers")
+    table = table[table["emotion"].isin(predictor.contract.emotions)]
+    table = table.assign(path=[f"{table.attrs['folder']}/{path}" for path in table["path"]])
+    words = sorted(table["sentence"].unique())
+    for _, rows in table.groupby("speaker"):
+        calibrated = predictor.calibrated(rows.loc[rows["sentence"] == words[0], "path"].tolist())
+        others = rows[rows["sentence"].isin(words[2:6])]
+        said = predict.predict(others["path"], calibrated)
+        assert len(said) == 24
+        assert (said["emotion"].to_numpy() == others["emotion"].to_numpy()).mean() >= 0.6
+        assert not said["warnings"].explode().str.startswith(predict.UNFAMILIAR).any()
+
+
 def test_a_voice_is_centred_as_by_hand():
     X = np.array([[0, 0], [2, 4], [10, 10]], np.float32)
     speakers = ["b", "b", "a"]  # means (1, 2) and (10, 10), of both (5.5, 6)
-    np.testing.assert_allclose(bundle.centred(X, speakers), [[4.5, 4], [6.5, 8], [5.5, 6]])
     voice = bundle.VoiceCentre.of(X, speakers, weight=1)
     np.testing.assert_allclose(voice.mean(), [5.5, 6])
     np.testing.assert_allclose(voice.shift(X[:0]), [0, 0])

@@ -101,7 +101,7 @@ def test_the_lines_for_a_cluster_run(made, workplace, cluster):
 
 def test_every_image_and_link_is_there_and_images_have_words():
     links = re.findall(r"(!?)\[([^\]]*)\]\(([^)#]+)\)", README)
-    assert len([link for link in links if link[0]]) == 10
+    assert len([link for link in links if link[0]]) == 11
     for is_image, words, target in links:
         assert words
         assert "://" in target or (ROOT / target).is_file(), target

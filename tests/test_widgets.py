@@ -706,6 +706,14 @@ def test_what_may_spoil_an_answer_is_said_with_advice(figure, signal, kind, advi
     assert is_png(figure.picture)
 
 
+def test_a_model_whose_encoder_is_not_at_hand_says_how_to_fetch_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("SERLIB_WEIGHTS", str(tmp_path))
+    figure = widgets.talk({"strangers": bundle.find("strangers")})
+    record(figure, NOISE, 16000)
+    assert "145 MB, licence MIT (OpenAI). Fetch them with" in figure.message.value
+    assert "python -m serlib download whisper-base" in figure.message.value
+
+
 def test_talking_and_exploring_corpora_never_import_tensorflow(made, bundles, tmp_path):
     code = """if True:
         import sys

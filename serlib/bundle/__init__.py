@@ -21,7 +21,7 @@ from .contract import (
 )
 from .novelty import PASSING_SHARE, NoveltyDetector
 from .saving import FILES, folder_of, golden_wav, refuse_other_task, refuse_place, save, to_onnx, train, write_score
-from .voice import VoiceCentre, centred
+from .voice import VoiceCentre
 
 __all__ = [
     "BUNDLE_FORMAT",
@@ -35,7 +35,6 @@ __all__ = [
     "VoiceCentre",
     "at_hand",
     "card",
-    "centred",
     "check_golden",
     "find",
     "folder_of",

@@ -23,7 +23,7 @@ def trust(bundle):
     if bundle.never_heard:
         plain, calibrated = (np.mean([getattr(one, name) for one in bundle.never_heard]) for name in UARS)
         after = f"{calibrated:.2f} after {bundle.never_heard[0].n_sentences} sentences of the speaker"
-        names = ", ".join(corpora.get(one.corpus).title for one in bundle.never_heard)
+        names = ", ".join(corpora.short_title(one.corpus) for one in bundle.never_heard)
         return f"UAR {plain:.2f} on corpora it never heard ({names}), {after}; {chance}"
     if not bundle.speaker_independent:
         return f"its score on unseen speakers is unknown; {chance}"
@@ -90,8 +90,8 @@ schools, policing, health or insurance, nor to find out what somebody feels.
 
 
 def _of_corpora(bundle):
-    """Return the card's rows on each corpus: language, licence, listeners; none for synthetic speech."""
-    rows = []
+    """Return the card's rows on licences and each corpus: language, listeners; none for synthetic speech."""
+    rows = [f"| licence of the model | {bundle.licence} |\n"] if bundle.licence else []
     for name in () if bundle.synthetic else bundle.corpora:
         try:
             passport = corpora.get(name)

@@ -118,7 +118,9 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     never_heard : tuple of NeverHeard
         Scores on corpora that it never heard, if they were measured.
     voice : VoiceCentre or None
-        What calibrates it to a stranger's voice, if it was trained for that.
+        What calibrates it to a stranger's voice, if it was made for strangers.
+    licence : str
+        Under which the model may be passed on; empty if nobody has said.
     novelty : NoveltyDetector
     versions : dict of str to str
         Of Python and the libraries that made it.
@@ -144,6 +146,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     speaker_independent: UnseenScore | None = None
     never_heard: tuple[NeverHeard, ...] = ()
     voice: VoiceCentre | None = None
+    licence: Text = ""
     novelty: NoveltyDetector
     versions: dict[str, str]
     golden: Golden

@@ -67,7 +67,7 @@ def folder_of(table, recipe):
     return settings.current().models / f"{'+'.join(index.names(table))}-{recipe.name}{task}"
 
 
-def save(folder, fold, split, *, X, recipe, voice=None, never_heard=()):
+def save(folder, fold, split, *, X, recipe, voice=None, never_heard=(), licence=""):
     """Write a fold's model as a bundle; it appears whole or not at all.
 
     Parameters
@@ -82,9 +82,11 @@ def save(folder, fold, split, *, X, recipe, voice=None, never_heard=()):
         Likewise, in the order of ``split.table``.
     recipe : recipes.Recipe
     voice : VoiceCentre, optional
-        What calibrates the model to a stranger's voice, if it was trained on `centred` vectors.
+        What calibrates the model to a stranger's voice.
     never_heard : sequence of NeverHeard
         Its scores on corpora that it never heard.
+    licence : str
+        Under which the model may be passed on.
 
     Returns
     -------
@@ -134,6 +136,7 @@ def save(folder, fold, split, *, X, recipe, voice=None, never_heard=()):
         speakers=tuple(sorted(set(train["speaker"]))),
         never_heard=tuple(never_heard),
         voice=voice,
+        licence=licence,
         score=Score(*(scored[key] for key in ("protocol", "n", "accuracy", "uar"))),
         novelty=NoveltyDetector.fit(X[is_train], train["speaker" if train["corpus"].nunique() == 1 else "corpus"]),
         versions=_versions(),

@@ -11,10 +11,9 @@ from msgspec import Meta
 class VoiceCentre(msgspec.Struct, frozen=True):
     """The mean vector of the training speakers, and how many sentences of a stranger it counts for.
 
-    A model whose training vectors had each speaker's own mean taken away (and the mean of all speakers put there)
-    answers best to a voice and a room whose mean is known, too. A few sentences estimate it, the fewer the worse: their
-    mean is drawn towards that of the training speakers, which counts for `weight` sentences. With none, nothing is
-    taken away.
+    A voice and a room move all of a stranger's vectors alike. A few sentences estimate by how much, the fewer the
+    worse: their mean is drawn towards that of the training speakers, which counts for `weight` sentences, and then
+    taken away from what follows. With none, nothing is taken away.
     """
 
     n_features: Annotated[int, Meta(ge=1, le=100_000)]
@@ -71,20 +70,3 @@ def means_by_speaker(X, speakers):
     sums = np.zeros((len(names), X.shape[1]))
     np.add.at(sums, rows, X)
     return sums / np.bincount(rows)[:, None]
-
-
-def centred(X, speakers):
-    """Take each speaker's mean away from their vectors, and put the mean of all speakers there.
-
-    Parameters
-    ----------
-    X : ndarray of float32, shape (n_utterances, n_features)
-    speakers : sequence of str, shape (n_utterances,)
-
-    Returns
-    -------
-    ndarray of float32, shape (n_utterances, n_features)
-    """
-    means = means_by_speaker(X, speakers)
-    rows = np.unique(np.asarray(speakers, dtype=str), return_inverse=True)[1]
-    return (X - means[rows] + means.mean(axis=0)).astype(np.float32)

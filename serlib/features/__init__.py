@@ -4,7 +4,7 @@ A kind is one file: a subclass of `Features` with its settings, and its name in 
 """
 
 from .base import KINDS, NAMED, Features, apply, code_of, from_dict, get, identity, to_dict
-from .extraction import extract, from_file, in_chunks, level_and_pitch, parallel
+from .extraction import extract, from_file, in_chunks, in_order, level_and_pitch, parallel
 from .hub import HubEncoder
 from .log_mel import LogMel
 from .mfcc import (
@@ -48,6 +48,7 @@ __all__ = [
     "get",
     "identity",
     "in_chunks",
+    "in_order",
     "invert",
     "level_and_pitch",
     "mean_mfcc",

@@ -176,6 +176,21 @@ def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):
             bar.update(len(done))
 
 
+def in_order(job, items, *, n_jobs=-1):
+    """Yield ``job(item)`` of each item, in order, computed in threads; no more items are taken than are worked on.
+
+    Parameters
+    ----------
+    job : callable
+    items : iterable
+    n_jobs : int
+        As `extract` takes it.
+    """
+    from joblib import delayed
+
+    yield from parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(delayed(job)(item) for item in items)
+
+
 def parallel(**how):
     """Return a `joblib.Parallel`, without joblib's and numba's warnings of what does no harm.
 

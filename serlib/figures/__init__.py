@@ -26,6 +26,7 @@ from .mfcc import (
 )
 from .scores import (
     draw_across,
+    draw_calibration,
     draw_knowledge,
     draw_ladder,
     draw_layers,
@@ -64,6 +65,7 @@ __all__ = [
     "MfccFigure",
     "draw_across",
     "draw_architecture",
+    "draw_calibration",
     "draw_comparison",
     "draw_confusion",
     "draw_durations",

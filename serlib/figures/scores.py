@@ -243,6 +243,34 @@ def draw_layers(curve, *, ax=None):
     return despine(ax)
 
 
+def draw_calibration(curve, *, chance, ax=None):
+    """Draw how much better strangers are understood after k of their sentences: a line per corpus.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        A row per corpus and number of sentences: ``corpus``, ``k`` (the last one ``all``), ``uar``.
+    chance : float
+    ax : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = new_axes(ax, (5.6, 3.6))
+    places = {k: place for place, k in enumerate(dict.fromkeys(curve["k"].astype(str)))}
+    for marker, corpus in zip("osD^vP*", in_order(curve["corpus"]), strict=False):
+        rows = curve[curve["corpus"] == corpus]
+        x = [places[str(k)] for k in rows["k"]]
+        ax.plot(x, rows["uar"], marker=marker, lw=1.5, label=corpus_titles([corpus])[0])
+    ax.axhline(chance, **CHANCE)
+    ax.text(len(places) - 1, chance, "chance", ha="right", va="bottom", fontsize=8, color="0.25")
+    ax.set(xlabel="sentences of the speaker that are known", ylabel="UAR on a corpus never heard", ylim=(0, 1))
+    ax.set_xticks(range(len(places)), list(places))
+    ax.legend(frameon=False, fontsize=9, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 0.18))
+    return despine(ax)
+
+
 def draw_across(scores, *, ax=None):
     """Draw the UAR from corpus to corpus: a row per corpus trained on, a column per corpus tested, chance in brackets.
 

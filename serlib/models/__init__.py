@@ -26,7 +26,6 @@ __all__ = [
     "get",
     "has_epochs",
     "seeded",
-    "weights_for",
     "with_epochs",
 ]
 
@@ -122,9 +121,3 @@ def balanced(model):
     if not names:
         raise ValueError(f"{type(model).__name__} has no class_weight; expected a classifier that has. Name another")
     return clone(model).set_params(**dict.fromkeys(names, "balanced"))
-
-
-def weights_for(model, sample_weight):
-    """Return the argument by which a classifier's ``fit``, or the last step's of a pipeline, takes weights."""
-    steps = getattr(model, "steps", None)
-    return {f"{steps[-1][0]}__sample_weight" if steps else "sample_weight": sample_weight}

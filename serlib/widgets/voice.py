@@ -9,7 +9,7 @@ import ipywidgets
 import numpy as np
 import traitlets
 
-from .. import audio, bundle, figures, labels, predict, settings
+from .. import audio, bundle, figures, labels, predict, settings, weights
 from .base import FLOWING, STATIC, Html, InteractiveFigure, new_player, offer, played, recordings
 
 MAX_UPLOAD_BYTES = 8_000_000  # a minute and a half of 16-bit mono at 44.1 kHz; servers drop messages above 10 MB
@@ -148,6 +148,8 @@ def talk(bundles):
             content = audio.wav_bytes(np.frombuffer(content, "<i2"), sr)
         try:
             chosen = predictor(bundle)
+        except weights.MissingWeightsError as error:
+            return None, "", f"This model needs more than comes with it: {error}."
         except (ValueError, OSError):
             return None, "", f"{settings.short(bundle)} cannot be used any more; choose another model."
         try:
