@@ -65,7 +65,8 @@ def encoded(signal, suffix, *, layout="mono"):
 
 def main():
     """Write the table."""
-    signal = audio.load(sys.argv[1], SR) if len(sys.argv) > 1 else synthetic.speech("anger", "me", gender="male", sr=SR)
+    given = Path(sys.argv[1]).name if len(sys.argv) > 1 else ""
+    signal = audio.load(sys.argv[1], SR) if given else synthetic.speech("anger", "me", gender="male", sr=SR)
     predictor = predict.Predictor("emodb-paper")
     said = predictor.hear(signal, SR)
     rows = []
@@ -82,7 +83,8 @@ def main():
             f" {change:.2f} | {1000 * seconds:.0f} |"
         )
     heading = [
-        f"{len(signal) / SR:.2f} s of speech, `{said['emotion']}` as WAV. Made by `python benchmarks/containers.py`.",
+        f"{len(signal) / SR:.2f} s of speech, `{said['emotion']}` as WAV,"
+        f" made by `python benchmarks/containers.py {given}`.",
         "",
         "| file | written by | codec | Hz | s | change of level (dB) | heard | largest change of a probability | ms |",
         "|---|---|---|---|---|---|---|---|---|",
