@@ -83,7 +83,7 @@ class Predictor:
             As `hear` does; also if there are none, or the model was not made for this.
         """
         if self.contract.voice is None:
-            expected = "one that was made for strangers, such as strangers"
+            expected = "one for strangers, as 'strangers' is, which comes with serlib"
             raise ValueError(f"the model of {self.contract.corpus} cannot be calibrated; expected {expected}")
         if not len(sources):
             raise ValueError("no recording to calibrate to is given; expected one or more of the same voice")

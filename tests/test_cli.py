@@ -219,6 +219,17 @@ def test_emotions_are_mapped_and_chosen_and_the_bundle_says_so(run, bundle):
     assert list(said["probabilities"]) == ["negative", "positive"]
 
 
+def test_named_speakers_are_tested(run, bundle):
+    words = ["-n", "emodb", "--test-speakers", "03,11", "--recipe", "mfcc-mean+logistic", "--json"]
+    done = json.loads(run("evaluate", *words).stdout)
+    assert (done["protocol"], done["n_folds"]) == ("speakers", 1)
+    folder = run.place / "build/tiny/runs"
+    file = folder / "emodb/mfcc-mean+logistic/speakers-03+11/seed-42.csv.gz"
+    assert set(pd.read_csv(file)["speaker"]) == {"emodb/03", "emodb/11"}
+    trained = json.loads(run("train", *words, "-o", "held-out").stdout)
+    assert (trained["protocol"], trained["n_test"]) == ("speakers", done["n"])
+
+
 def test_audit_keeps_its_contract(run, tmp_path):
     train, test = tmp_path / "train.txt", tmp_path / "test.csv"
     train.write_text("03a01Fa.wav\n03a01Fa.wav\n08b01Na.wav\n")
@@ -330,6 +341,8 @@ def test_names_with_blanks_quotes_and_foreign_letters_are_predicted(run, bundle,
         (["index", "-n", "emodb", "--seed", "-1"], "Invalid value for '--seed'"),
         (["train", "-n", "emodb", "--map", "anger"], "--map anger does not say what becomes of an emotion"),
         (["evaluate", "-n", "emodb", "--only", "anger,joy"], "no utterance is called 'joy'; expected some of anger"),
+        (["evaluate", "-n", "emodb", "--test-speakers", "03", "--protocol", "loso"], "says who is tested; leave"),
+        (["train", "-n", "emodb", "--test-speakers", "03,99"], "no speaker is called '99'; expected some of emodb/03"),
         (["audit"], "Missing argument 'TABLE...'"),
         (["audit", "nowhere.csv"], "nowhere.csv is not a file; expected a table, JSON, or a list of paths"),
         (["audit", "nowhere.csv", "-n", "iemocap"], "corpus 'iemocap' is unknown"),

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from conftest import real
 
-from serlib import audio, cache, corpora, index
+from serlib import audio, cache, corpora, index, split
 
 LAYOUTS = {  # one published utterance as it lies in real copies
     "ravdess": [
@@ -552,3 +552,24 @@ def test_female_and_male_voices_are_classes_of_their_own(emodb):
 def test_what_cannot_be_relabelled_is_said(emodb, how, message):
     with pytest.raises(ValueError, match=message):
         index.relabel(emodb, **how)
+
+
+def test_speakers_are_held_out_by_their_names(emodb):
+    table = index.hold_out(emodb, ["03", "emodb/11"])
+    tested = table.groupby("speaker")["part"].agg(set)
+    assert tested["emodb/03"] == tested["emodb/11"] == {"test"}
+    assert set.union(*tested.drop(["emodb/03", "emodb/11"])) == {"train"}
+    assert split.from_parts(table).protocol == "speakers"
+    kept_out = emodb.assign(part=emodb["part"].where(emodb.index > 3, ""))
+    assert (index.hold_out(kept_out, ["03"])["part"][:4] == "").all()
+
+
+def test_who_cannot_be_held_out_is_said(emodb):
+    with pytest.raises(ValueError, match="no speaker is called '99'; expected some of emodb/03, emodb/11"):
+        index.hold_out(emodb, ["99"])
+    with pytest.raises(ValueError, match="all speakers are to be tested"):
+        index.hold_out(emodb, emodb["speaker"].unique())
+    other = emodb.assign(**{c: emodb[c].str.replace("emodb", "mine") for c in ("utterance", "corpus", "speaker")})
+    other.attrs = {"corpus": "mine"}
+    with pytest.raises(ValueError, match="several speakers are called '03'; expected some of emodb/03, mine/03"):
+        index.hold_out(index.join([emodb, other]), ["03"])

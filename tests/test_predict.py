@@ -286,7 +286,7 @@ def test_some_sentences_of_a_voice_move_the_others_to_where_the_model_was_traine
 
 def test_what_cannot_be_calibrated_is_said(calibratable, trained, tmp_path):
     (tmp_path / "a.wav").write_text("no sound")
-    with pytest.raises(ValueError, match="the model of emodb cannot be calibrated; expected one that was made for"):
+    with pytest.raises(ValueError, match="the model of emodb cannot be calibrated; expected one for strangers"):
         predict.Predictor(trained[1]).calibrated([tmp_path / "a.wav"])
     with pytest.raises(ValueError, match="no recording to calibrate to is given"):
         calibratable[1].calibrated([])

@@ -52,8 +52,11 @@ def card(bundle):
             f"95 % interval {interval[0]:.3f} to {interval[1]:.3f}" if interval else "too few speakers for an interval"
         )
         trust = f"UAR {unseen.uar:.3f} ({spread}; {unseen.protocol}, {unseen.n} utterances)"
+    elif bundle.never_heard:
+        trust = "measured on corpora that it never heard, see below"
     else:
         trust = "not measured yet (`python -m serlib evaluate --into BUNDLE` does)"
+    whom = "speakers" if len(bundle.corpora) == 1 else "corpora"
     tested = f"UAR {score.uar:.3f}, accuracy {score.accuracy:.3f} ({score.protocol}, {score.n} utterances)"
     epochs = f", {bundle.epochs} epochs" if bundle.epochs else ""
     trained = f"{bundle.split.n_train} utterances of {len(bundle.speakers)} speakers{epochs}"
@@ -83,7 +86,7 @@ schools, policing, health or insurance, nor to find out what somebody feels.
   and listeners often disagree with it.
 - It knows the languages, microphones and ages of its training recordings; others may be unlike anything it has heard.
 - It always names one of its emotions, also of a cough, of music or of silence. A recording that lies farther from
-  those it was trained on than {PASSING_SHARE:.0%} of what left-out speakers said is called unfamiliar; one that lies
+  those it was trained on than {PASSING_SHARE:.0%} of what left-out {whom} said is called unfamiliar; one that lies
   nearer may still be something else.
 - A random split has the same speakers on both sides; judge the model by its score on unseen speakers.
 {_by_emotion(unseen, chance)}"""

@@ -1,5 +1,6 @@
 """Commands that learn and answer: recipes, train, evaluate, predict, figures."""
 
+import re
 import sys
 import time
 from pathlib import Path
@@ -20,6 +21,7 @@ from .options import (
     RecipeName,
     Seed,
     Table,
+    TestSpeakers,
     Verify,
     app,
     indexed,
@@ -65,6 +67,7 @@ def train(
     mapping: Mapping = None,
     only: Only = None,
     by_gender: ByGender = False,
+    test_speakers: TestSpeakers = None,
     data: Data = None,
     verify: Verify = False,
     curves: Annotated[bool, typer.Option("-a", "--show_accuracy", help="Draw the learning curves.")] = False,
@@ -77,7 +80,7 @@ def train(
     from .. import recipes
 
     chosen = recipes.get(recipe, balanced=balanced)
-    table, roots = indexed(names, csv, data, relabelling(mapping, only, by_gender))
+    table, roots = indexed(names, csv, data, relabelling(mapping, only, by_gender), test_speakers)
     from .. import bundle, metrics
 
     started, progress = time.perf_counter(), sys.stderr.isatty()
@@ -168,6 +171,7 @@ def evaluate_command(
     mapping: Mapping = None,
     only: Only = None,
     by_gender: ByGender = False,
+    test_speakers: TestSpeakers = None,
     data: Data = None,
     verify: Verify = False,
     as_json: AsJson = False,
@@ -179,8 +183,12 @@ def evaluate_command(
     protocol = protocol or ("cross-corpus" if test_on else "speakers")
     if test_on and protocol != "cross-corpus":
         raise ValueError(f"--test-on goes with the protocol cross-corpus, not {protocol}; leave one of them out")
+    if test_speakers and (protocol != "speakers" or folds or test_on or into):
+        raise ValueError(
+            f"--test-speakers {test_speakers} says who is tested; leave --protocol, --folds and --into out"
+        )
     relabel = relabelling(mapping, only, by_gender)
-    table, roots = indexed(names, csv, data, relabel)
+    table, roots = indexed(names, csv, data, relabel, test_speakers)
     from .. import evaluate, index, metrics, results, split
 
     test_table, called = None, split.protocol_name(protocol, normalise)
@@ -188,6 +196,7 @@ def evaluate_command(
         _refuse_score(into, called, table, chosen, epochs)
     kept_as = f"{called}-{corpora.get(test_on).id}" if test_on else called
     kept_as += f"-{index.fingerprint(table)[:8]}" if relabel else ""
+    kept_as += "-" + "+".join(re.findall(r"\w+", test_speakers)) if test_speakers else ""
     file = output or results.file_of(settings.current().runs, "+".join(index.names(table)), chosen.name, kept_as, seed)
     results.refuse_place(file)  # before any work
     if test_on:
@@ -195,7 +204,7 @@ def evaluate_command(
         roots |= test_roots
     result = evaluate.run(
         table,
-        protocol=protocol,
+        protocol="random" if test_speakers else protocol,  # which takes the table's parts as they stand
         n_folds=folds,
         test_table=test_table,
         recipe=chosen,

@@ -39,6 +39,9 @@ Mapping = Annotated[
     list[str] | None, typer.Option("--map", help="Call an emotion otherwise, as calm=neutral; as often as you like.")
 ]
 Only = Annotated[str | None, typer.Option("--only", help="The emotions to keep, as anger,neutral.")]
+TestSpeakers = Annotated[
+    str | None, typer.Option("--test-speakers", help="Who is tested, as 03,08; all others are trained on.")
+]
 ByGender = Annotated[bool, typer.Option("--by-gender", help="Make female and male voices classes of their own.")]
 
 
@@ -57,7 +60,7 @@ def relabelling(mapping, only, by_gender):
     return asked if any(asked.values()) else {}
 
 
-def indexed(names, csv, data=None, relabel=None):
+def indexed(names, csv, data=None, relabel=None, test_speakers=None):
     """Return the index table that a request means, and the folder of each corpus's recordings."""
     from .. import index
 
@@ -80,4 +83,7 @@ def indexed(names, csv, data=None, relabel=None):
                 f"{folder} is not a folder; expected the one that holds {corpus}. Give it with --data"
             )
         announce(corpus, folder)
-    return index.relabel(table, **relabel) if relabel else table, roots
+    table = index.relabel(table, **relabel) if relabel else table
+    if test_speakers is not None:
+        table = index.hold_out(table, [name.strip() for name in test_speakers.split(",")])
+    return table, roots

@@ -107,6 +107,43 @@ def relabel(table, *, mapping=None, only=None, by_gender=False):
     return made
 
 
+def hold_out(table, speakers):
+    """Make some speakers' utterances the test part, and all others' the training part.
+
+    Parameters
+    ----------
+    table : DataFrame
+        An index table.
+    speakers : sequence of str
+        As ``emodb/03``, or ``03`` where one corpus alone has such a speaker.
+
+    Returns
+    -------
+    DataFrame
+        A copy; what was kept out stays out.
+
+    Raises
+    ------
+    ValueError
+        If there is no such speaker, there are several, or nobody is left to train on.
+    """
+    table = check(table)
+    used, chosen = table["part"] != "", []
+    present = sorted(table.loc[used, "speaker"].unique())
+    for name in speakers:
+        meant = [speaker for speaker in present if name in (speaker, speaker.split("/", 1)[1])]
+        if len(meant) != 1:
+            found = f"several speakers are called {name!r}" if meant else f"no speaker is called {name!r}"
+            raise ValueError(f"{found}; expected some of {', '.join(meant or present)}")
+        chosen += meant
+    if len(set(chosen)) == len(present):
+        raise ValueError("all speakers are to be tested; expected one at least to train on. Leave one out")
+    is_test = table["speaker"].isin(chosen)
+    made = table.assign(part=np.where(used, np.where(is_test, "test", "train"), ""))
+    made.attrs = dict(table.attrs)
+    return made
+
+
 def parts(table):
     """Count emotions by part.
 
