@@ -6,6 +6,7 @@ The structs say what a passport may hold, and msgspec checks it; what takes more
 import bisect
 import contextlib
 import csv
+import dataclasses
 import functools
 import io
 import operator
@@ -23,6 +24,18 @@ from .. import labels, storage
 from .passport import MAX_AGE, Count, Defect, Names, Parsed, Passport, Speaker
 
 NAMES = ("emovo", "emodb", "tess", "savee", "ravdess", "crema-d", "shemo")
+SEPARATORS = ",;\t"  # of a table
+COLUMN_WORDS = {  # what others call the columns of a table, in lower case
+    "path": ("file", "filename", "file_name", "wav"),
+    "emotion": ("label", "class"),
+    "speaker": ("speaker_id", "actor", "subject"),
+    "gender": ("sex",),
+    "age": (),
+    "sentence": ("text", "transcript"),
+    "take": ("repetition",),
+    "intensity": (),
+}
+GENDER_WORDS = {"f": "female", "w": "female", "female": "female", "m": "male", "male": "male"}
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -286,14 +299,12 @@ def from_table(file):
     if wrong := _wrong_id(corpus):
         raise ValueError(f"{file}: {wrong}")
     optional = ("sentence", "take", "intensity")
-    known = ("path", "emotion", "speaker", "gender", "age", *optional)
     text = storage.read_text(file)
-    columns = storage.column_names(file, text, wanted=known[:3])
-    if unknown := [name for name in columns if name not in known]:
-        raise ValueError(f"{file}, line 1: the column {unknown[0]!r} is unknown; expected some of {', '.join(known)}")
-    rows, listed, speakers, stems = csv.DictReader(io.StringIO(text)), {}, {}, set()
-    for row in rows:
-        where = f"{file}, line {rows.line_num}"
+    separator = max(SEPARATORS, key=text.lstrip().partition("\n")[0].count)
+    taken, notes = _columns(file, storage.column_names(file, text, separator=separator))
+    rows, listed, speakers, stems = csv.DictReader(io.StringIO(text), delimiter=separator), {}, {}, set()
+    for theirs in rows:
+        where, row = f"{file}, line {rows.line_num}", {ours: theirs[name] for ours, name in taken.items()}
         path, speaker = PurePosixPath(row["path"].strip().replace("\\", "/")), row["speaker"].strip()
         if not path.name or leads_out(path):
             raise ValueError(f"{where}: path is {row['path']!r}; expected that of a sound file below {home}")
@@ -311,12 +322,32 @@ def from_table(file):
         listed[path.as_posix()] = Parsed(stem, speaker, row["emotion"], *(row.get(name) or "" for name in optional))
     if not listed:
         raise ValueError(f"{file} has no rows; expected one per utterance")
-    return declared(corpus, listed, speakers=speakers, home=home)
+    return dataclasses.replace(declared(corpus, listed, speakers=speakers, home=home), notes=notes)
+
+
+def _columns(file, names):
+    """Return which of a table's columns are taken for which of ours, and what is to be said of that."""
+    lower = {name.strip().lower(): name for name in reversed(names)}
+    taken = {}
+    for ours, words in COLUMN_WORDS.items():
+        if known := [lower[word] for word in (ours, *words) if word in lower]:
+            taken[ours] = known[0]
+    wanted = ("path", "emotion", "speaker")
+    if missing := [ours for ours in wanted if ours not in taken]:
+        others = f" (or {', '.join(COLUMN_WORDS[missing[0]])})"
+        raise ValueError(
+            f"{file}, line 1: the column {missing[0]!r}{others} is missing; expected {','.join(wanted)}; correct it"
+        )
+    said = [f"{name!r} is taken for {ours}" for ours, name in taken.items() if name != ours]
+    aside = [repr(name) for name in names if name and name not in taken.values()]
+    said += [f"kept aside: {', '.join(aside)}"] if aside else []
+    return taken, (f"{file.name}: {'; '.join(said)}",) if said else ()
 
 
 def _speaker_of(row, where):
     """Return who speaks in a row of a table."""
     gender, age = row.get("gender") or "", row.get("age") or ""
+    gender = GENDER_WORDS.get(gender.strip().lower(), gender)
     if gender not in ("", *labels.GENDERS):
         raise ValueError(f"{where}: gender is {gender!r}; expected 'female', 'male' or nothing")
     if age and not (age.isdecimal() and len(age) < 10 and int(age) <= MAX_AGE):

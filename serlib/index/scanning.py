@@ -77,6 +77,7 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
     table = table.assign(content=cache.contents(root, table["path"], progress=progress)).astype(NUMBERS)
     made = synthetic.read_marker(root)
     problems += _deviations(table, passport, made)
+    problems += passport.notes if passport.listed else ()
     if relabelled:
         table["emotion"] = [
             relabelled.get(utterance.removeprefix(f"{passport.id}/")) or emotion
