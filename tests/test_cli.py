@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from conftest import REAL, in_this_process, put_at_hand, real
 
-from serlib import audio, index
+from serlib import audio, features, index
 
 
 @pytest.fixture(scope="module")
@@ -219,6 +219,18 @@ def test_emotions_are_mapped_and_chosen_and_the_bundle_says_so(run, bundle):
     assert list(said["probabilities"]) == ["negative", "positive"]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_features_are_written_as_a_table(run, bundle, tmp_path, suffix):
+    run("features", "-n", "emodb", "--features", "mfcc-mean", "-o", tmp_path / f"x{suffix}")
+    written = (pd.read_csv if suffix == ".csv" else pd.read_parquet)(tmp_path / f"x{suffix}")
+    assert list(written)[:6] == ["utterance", "corpus", "speaker", "emotion", "part", "mfcc-mean_0"]
+    assert written.shape == (280, 5 + 50)
+    table = index.scan(run.place / "build/tiny/datasets/EMODB", "emodb")
+    X = features.extract(table, features=features.get("mfcc-mean"))
+    np.testing.assert_allclose(written.filter(like="mfcc-mean_"), X, rtol=1e-5)
+    assert written["utterance"].tolist() == table["utterance"].tolist()
+
+
 def test_named_speakers_are_tested(run, bundle):
     words = ["-n", "emodb", "--test-speakers", "03,11", "--recipe", "mfcc-mean+logistic", "--json"]
     done = json.loads(run("evaluate", *words).stdout)
@@ -343,6 +355,8 @@ def test_names_with_blanks_quotes_and_foreign_letters_are_predicted(run, bundle,
         (["evaluate", "-n", "emodb", "--only", "anger,joy"], "no utterance is called 'joy'; expected some of anger"),
         (["evaluate", "-n", "emodb", "--test-speakers", "03", "--protocol", "loso"], "says who is tested; leave"),
         (["train", "-n", "emodb", "--test-speakers", "03,99"], "no speaker is called '99'; expected some of emodb/03"),
+        (["features", "-n", "emodb", "--features", "mfcc-mean", "-o", "x.txt"], "expected a name that ends in .csv"),
+        (["features", "-n", "emodb", "--features", "mfcc", "-o", "x.csv"], "features 'mfcc' are unknown; use one of"),
         (["audit"], "Missing argument 'TABLE...'"),
         (["audit", "nowhere.csv"], "nowhere.csv is not a file; expected a table, JSON, or a list of paths"),
         (["audit", "nowhere.csv", "-n", "iemocap"], "corpus 'iemocap' is unknown"),

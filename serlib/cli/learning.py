@@ -55,6 +55,34 @@ def recipes_command(as_json: AsJson = False):
     print_lines("Any pair that fits is a recipe: --recipe mfcc-functionals+svm")
 
 
+@app.command("features")
+def features_command(
+    kind: Annotated[str, typer.Option("--features", help="Which features; 'serlib recipes' lists them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The table to write: .csv or .parquet.")],
+    names: Corpora = None,
+    csv: Table = None,
+    data: Data = None,
+    verify: Verify = False,
+):
+    """Write the features of every utterance that has a part as a table, for other programs."""
+    import pandas as pd
+
+    from .. import features
+
+    if output.suffix not in (".csv", ".parquet"):
+        raise ValueError(f"-o {output} is no table; expected a name that ends in .csv or .parquet")
+    chosen = features.get(kind)
+    table, roots = indexed(names, csv, data)
+    used = table[table["part"] != ""].reset_index(drop=True)
+    used.attrs = table.attrs
+    X = features.extract(used, features=chosen, root=roots, verify=verify, progress=sys.stderr.isatty())
+    numbers = pd.DataFrame(X.reshape(len(X), -1)).add_prefix(f"{kind}_")
+    written = pd.concat([used[["utterance", "corpus", "speaker", "emotion", "part"]], numbers], axis=1)
+    with storage.replacing(output) as new:
+        written.to_csv(new, index=False) if output.suffix == ".csv" else written.to_parquet(new)
+    print_lines(f"{len(written):,} utterances, {numbers.shape[1]:,} numbers each", output)
+
+
 @app.command()
 def train(
     names: Corpora = None,
