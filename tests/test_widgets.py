@@ -36,6 +36,7 @@ from serlib import (
     split,
     widgets,
 )
+from serlib.features import whisper
 
 
 @pytest.fixture
@@ -708,6 +709,7 @@ def test_what_may_spoil_an_answer_is_said_with_advice(figure, signal, kind, advi
 
 def test_a_model_whose_encoder_is_not_at_hand_says_how_to_fetch_it(tmp_path, monkeypatch):
     monkeypatch.setenv("SERLIB_WEIGHTS", str(tmp_path))
+    whisper._encoder.cache_clear()  # it may have been at hand before
     figure = widgets.talk({"strangers": bundle.find("strangers")})
     record(figure, NOISE, 16000)
     assert "145 MB, licence MIT (OpenAI). Fetch them with" in figure.message.value
