@@ -226,6 +226,16 @@ def test_a_stream_is_answered_as_it_comes_and_not_kept(talk):
         assert len(pulled) <= 3 + n + 1
 
 
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_whoever_has_heard_enough_may_leave(talk, monkeypatch, n_jobs):
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "2")
+    signal, predictor = talk
+    answers = predictor.hear_windows(signal, 16000, n_jobs=n_jobs)
+    first = [next(answers), next(answers)]
+    answers.close()  # warnings are errors here
+    assert first == list(predictor.hear_windows(signal, 16000, n_jobs=1))[:2]
+
+
 def test_what_is_left_at_the_end_is_heard_unless_it_is_hardly_anything(talk):
     signal, predictor = talk
     for seconds, expected in ((0.7, [(0, 0.7)]), (3.0, [(0, 3)]), (3.4, [(0, 3)]), (3.8, [(0, 3), (1, 3.8)])):

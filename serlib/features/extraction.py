@@ -1,10 +1,12 @@
 """Index table -> features of every utterance, computed by several threads or processes, and cached by content."""
 
+import collections
 import functools
 import hashlib
 import json
 import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 
@@ -177,7 +179,9 @@ def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):
 
 
 def in_order(job, items, *, n_jobs=-1):
-    """Yield ``job(item)`` of each item, in order, computed in threads; no more items are taken than are worked on.
+    """Yield ``job(item)`` of each item, in order, computed in threads; few more items are taken than are worked on.
+
+    Whoever takes only the first results may leave the rest.
 
     Parameters
     ----------
@@ -186,9 +190,23 @@ def in_order(job, items, *, n_jobs=-1):
     n_jobs : int
         As `extract` takes it.
     """
-    from joblib import delayed
+    from joblib import effective_n_jobs
 
-    yield from parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(delayed(job)(item) for item in items)
+    n_threads, waiting = effective_n_jobs(n_jobs), collections.deque()
+    if n_threads == 1:
+        yield from map(job, items)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(job, item))
+                if len(waiting) > 2 * n_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for left in waiting:
+                left.cancel()
 
 
 def parallel(**how):
