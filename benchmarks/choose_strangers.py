@@ -22,7 +22,7 @@ from sklearn.metrics import recall_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from serlib import features, index, models, recipes
+from serlib import bundle, features, index, models, recipes
 from serlib.bundle.voice import means_by_speaker
 
 CORPORA = ("emodb", "ravdess", "crema-d")
@@ -68,7 +68,7 @@ def moved(X, groups, centre):
 
 
 def train(data, setting):
-    """Train on corpora, [(X, table)]; return the classifier, the speakers' mean, the directions left out."""
+    """Train on corpora, [(X, table)]; return the classifier, the voices' centre, the directions left out."""
     X, table = np.concatenate([X for X, _ in data]), pd.concat([table for _, table in data], ignore_index=True)
     means = means_by_speaker(X, table["speaker"])
     centre = means.mean(axis=0)
@@ -78,31 +78,31 @@ def train(data, setting):
     model = make_pipeline(StandardScaler(), clone(CLASSIFIERS[setting["classifier"]]))
     is_weighted = setting["balanced"] and not isinstance(model[-1], models.Lda)  # which takes no weights
     how = {"logisticregression__sample_weight": equal_weights(table)} if is_weighted else {}
-    return model.fit(Z, table["emotion"].to_numpy(dtype=str), **how), centre, directions
+    voice = bundle.VoiceCentre.of(X, table["speaker"], weight=setting["weight"])
+    return model.fit(Z, table["emotion"].to_numpy(dtype=str), **how), voice, directions
 
 
-def answers(trained, data, k, weight, *, neutral=False, seed=0):
+def answers(trained, data, k, *, neutral=False, seed=0):
     """Return (y_true, y_pred, probabilities, which rows) of a corpus after k sentences of each speaker."""
-    model, centre, directions = trained
+    model, voice, directions = trained
     X, y, speakers = data[0], *(data[1][name].to_numpy(dtype=str) for name in ("emotion", "speaker"))
     rng, Z, is_tested = np.random.default_rng(seed), X.copy(), np.ones(len(X), bool)
     for speaker in np.unique(speakers):
         rows = np.flatnonzero(speakers == speaker)
         able = rows[y[rows] == "neutral"] if neutral else rows
         said = able if k is None else rng.permutation(able)[:k]
-        if len(said):
-            Z[rows] += len(said) / (len(said) + weight) * (centre - X[said].mean(axis=0))
+        Z[rows] += voice.shift(X[said])
         if k is not None:
             is_tested[said] = False
-    Z -= (Z - centre) @ directions.T @ directions
+    Z -= (Z - voice.mean()) @ directions.T @ directions
     p = model.predict_proba(Z[is_tested])
     return y[is_tested], model.classes_[p.argmax(axis=1)], p, is_tested
 
 
-def uar(trained, data, k, weight, **how):
+def uar(trained, data, k, **how):
     """Return the UAR after k sentences, the mean of some draws of them."""
     draws = range(1 if k in (0, None) else N_DRAWS)
-    found = [answers(trained, data, k, weight, seed=seed, **how)[:2] for seed in draws]
+    found = [answers(trained, data, k, seed=seed, **how)[:2] for seed in draws]
     return float(np.mean([recall_score(y, said, average="macro") for y, said in found]))
 
 
@@ -111,7 +111,7 @@ def curves(corpora, setting):
 
     def curve(left_out):
         trained = train([corpora[name] for name in corpora if name != left_out], setting)
-        return [uar(trained, corpora[left_out], k, setting["weight"]) for k in KS]
+        return [uar(trained, corpora[left_out], k) for k in KS]
 
     return np.array(Parallel(n_jobs=-1)(delayed(curve)(name) for name in corpora))
 

@@ -38,7 +38,7 @@ def main():
     fold, parts, X = fit(temperature(by_others, heard))
     is_train = (parts.table["fold"] != 0).to_numpy()
     voice = bundle.VoiceCentre.of(X[is_train], parts.table["speaker"][is_train], weight=CHOSEN["weight"])
-    shipped = fold.model, voice.mean(), np.zeros((0, X.shape[1]))
+    shipped = fold.model, voice, np.zeros((0, X.shape[1]))
     scores = [score(shipped, name, data) for name, data in others.items()]
     folder = bundle.SHIPPED / RECIPE.name
     about = {"voice": voice, "never_heard": scores, "licence": LICENCE}
@@ -48,7 +48,7 @@ def main():
     for name, data in (heard | others).items():
         for sentences in ("any", "neutral"):
             for k in KS:
-                found = uar(by_others.get(name, shipped), data, k, CHOSEN["weight"], neutral=sentences == "neutral")
+                found = uar(by_others.get(name, shipped), data, k, neutral=sentences == "neutral")
                 rows.append((name, sentences, "all" if k is None else k, round(found, 4)))
     curve = pd.DataFrame(rows, columns=["corpus", "sentences", "k", "uar"])
     curve.to_csv(Path(__file__).with_name("strangers.csv"), index=False)
@@ -74,7 +74,7 @@ def temperature(by_others, heard):
 
 def predictions(trained, data, k, seed=0):
     """Return a predictions table of a corpus after k sentences of each speaker, drawn with a seed."""
-    _, _, p, rows = answers(trained, data, k, CHOSEN["weight"], seed=seed)
+    _, _, p, rows = answers(trained, data, k, seed=seed)
     about = {"recipe": RECIPE.name, "protocol": "cross-corpus", "seed": 0, "fold": 0}
     table = data[1][["utterance", "corpus", "speaker", "emotion"]][rows].rename(columns={"emotion": "y_true"})
     return metrics.table_of(table.assign(**about).reset_index(drop=True), p, EMOTIONS)

@@ -242,6 +242,12 @@ def test_named_speakers_are_tested(run, bundle):
     assert (trained["protocol"], trained["n_test"]) == ("speakers", done["n"])
 
 
+def test_words_of_the_trained_corpus_alone_are_mapped_where_another_is_tested(run, bundle):
+    words = ["-n", "ravdess", "--map", "calm=neutral", "--only", "neutral,anger", "--test-on", "emodb"]
+    done = json.loads(run("evaluate", *words, "--recipe", "mfcc-mean+logistic", "--json").stdout)
+    assert (done["corpus"], list(done["per_emotion"])) == ("emodb", ["anger", "neutral"])
+
+
 def test_audit_keeps_its_contract(run, tmp_path):
     train, test = tmp_path / "train.txt", tmp_path / "test.csv"
     train.write_text("03a01Fa.wav\n03a01Fa.wav\n08b01Na.wav\n")

@@ -222,13 +222,14 @@ def evaluate_command(
     test_table, called = None, split.protocol_name(protocol, normalise)
     if into is not None:
         _refuse_score(into, called, table, chosen, epochs)
-    kept_as = f"{called}-{corpora.get(test_on).id}" if test_on else called
-    kept_as += f"-{index.fingerprint(table)[:8]}" if relabel else ""
-    kept_as += "-" + "+".join(re.findall(r"\w+", test_speakers)) if test_speakers else ""
+    kept_as = _kept_as(called, table, test_on, relabel, test_speakers)
     file = output or results.file_of(settings.current().runs, "+".join(index.names(table)), chosen.name, kept_as, seed)
     results.refuse_place(file)  # before any work
     if test_on:
-        test_table, test_roots = indexed([test_on], None, None, relabel)
+        test_table, test_roots = indexed([test_on], None)
+        if relabel:  # whose words the other corpus need not have; what is tested is what both have
+            words = {old: new for old, new in relabel["mapping"].items() if old in set(test_table["emotion"])}
+            test_table = index.relabel(test_table, mapping=words, by_gender=relabel["by_gender"])
         roots |= test_roots
     result = evaluate.run(
         table,
@@ -262,6 +263,16 @@ def evaluate_command(
     else:
         _print_scores(result, summary)
         print_lines(audited, file)
+
+
+def _kept_as(called, table, test_on, relabel, test_speakers):
+    """Return under which protocol a result is kept: one of its own for another corpus, task or choice of speakers."""
+    from .. import index
+
+    parts = [corpora.get(test_on).id] if test_on else []
+    parts += [index.fingerprint(table)[:8]] if relabel else []
+    parts += ["+".join(re.findall(r"\w+", test_speakers))] if test_speakers else []
+    return "-".join([called, *parts])
 
 
 def _print_scores(result, summary):
