@@ -842,7 +842,7 @@ def test_an_emotion_of_one_utterance_is_learned_and_never_tested(table, terminal
         ("path,emotion,speaker\na.wav,anger\n", "line 2: expected 3 values, as in the first"),
         ("path,emotion,speaker\n" + "a" * 200_000 + ",anger,a\n", "is not a CSV table (field larger than field limit"),
         ("path,emotion,speaker\n", "has no rows; expected one per utterance"),
-        ("", "line 1: the column 'path' is missing"),
+        ("", "line 1: the column 'path' (or file, filename, file_name, wav) is missing"),
     ],
 )
 def test_a_table_of_your_own_with_a_mistake_is_one_line(tmp_path, terminal, text, message):
