@@ -105,8 +105,8 @@ def fetch_weights(name, *, timeout_s=TIMEOUT_S, progress=False):
         ``whisper-base`` or ``whisper-tiny.en``.
     timeout_s : float
         How long the server may be silent.
-    progress : bool
-        Whether to show a progress bar on stderr.
+    progress : bool or callable
+        Whether to show a progress bar on stderr; or what is told how many bytes are there, of how many.
 
     Returns
     -------
@@ -245,11 +245,13 @@ def _transfer(url, part, most, timeout_s, progress):
         length = answer.headers.get("Content-Length", "")
         total = there + int(length) if length.isdecimal() else None
         name = PurePosixPath(url).name
-        bar = tqdm(desc=name, total=total, initial=there, unit="B", unit_scale=True, disable=not progress)
+        bar = tqdm(desc=name, total=total, initial=there, unit="B", unit_scale=True, disable=progress is not True)
         with bar, open(part, "ab" if there else "wb") as file:
             for block in answer.iter_content(BLOCK):
                 file.write(block)
                 bar.update(len(block))
+                if callable(progress):
+                    progress(file.tell(), total)
                 if file.tell() > most:
                     break
     return None

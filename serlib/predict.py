@@ -216,6 +216,11 @@ class Predictor:
         return answers
 
 
+def is_unfamiliar(warnings):
+    """Return whether the warnings of an answer say that the recording is unlike anything the model has heard."""
+    return any(warning.startswith(f"{UNFAMILIAR}:") for warning in warnings)
+
+
 @functools.cache
 def _options():
     """Return how models are run: in one thread, in silence, and all together in no more than `MAX_BYTES`."""

@@ -17,7 +17,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from serlib import audio, cli, corpora, evaluate, index, metrics, recipes, settings, synthetic, weights
+from serlib import (
+    audio,
+    bundle,
+    cli,
+    corpora,
+    evaluate,
+    features,
+    index,
+    metrics,
+    predict,
+    recipes,
+    settings,
+    split,
+    synthetic,
+    weights,
+)
 
 RESULTS = Path("build", "tiny", "results")
 REAL = Path(os.environ["SERLIB_DATA"]) if os.environ.get("SERLIB_DATA") else None
@@ -135,6 +150,17 @@ def put_at_hand(corpora, folder, results=None):
 def emodb(made):
     """The index table of synthetic EMODB."""
     return index.scan(made["emodb"], "emodb")
+
+
+@pytest.fixture(scope="session")
+def calibratable(emodb, tmp_path_factory):
+    """A linear model of synthetic EMODB that can be calibrated: the classifier, its predictor, and its folder."""
+    recipe, parts = recipes.get("mfcc-mean+logistic"), split.from_parts(emodb)
+    X, speakers = features.extract(parts.table, features=recipe.features), parts.table["speaker"]
+    folder, fold = tmp_path_factory.mktemp("models") / "b", evaluate.fit_fold(parts, X, recipe=recipe)
+    voice = bundle.VoiceCentre.of(X, speakers, weight=2)
+    bundle.save(folder, fold, parts, X=X, recipe=recipe, voice=voice)
+    return fold.model, predict.Predictor(folder), folder
 
 
 @pytest.fixture

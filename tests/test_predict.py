@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from conftest import real
 
-from serlib import audio, bundle, corpora, evaluate, features, index, predict, recipes, split, synthetic
+from serlib import audio, bundle, corpora, features, index, predict, recipes, synthetic
 from serlib.bundle import saving
 from serlib.features import extraction
 
@@ -264,19 +264,8 @@ def test_what_has_no_windows_is_refused_in_one_line(talk, source, sr, how, messa
     assert "\n" not in str(found.value)
 
 
-@pytest.fixture(scope="module")
-def calibratable(emodb, tmp_path_factory):
-    """A linear model of synthetic EMODB that can be calibrated: the classifier, and its predictor."""
-    recipe, parts = recipes.get("mfcc-mean+logistic"), split.from_parts(emodb)
-    X, speakers = features.extract(parts.table, features=recipe.features), parts.table["speaker"]
-    folder, fold = tmp_path_factory.mktemp("models") / "b", evaluate.fit_fold(parts, X, recipe=recipe)
-    voice = bundle.VoiceCentre.of(X, speakers, weight=2)
-    bundle.save(folder, fold, parts, X=X, recipe=recipe, voice=voice)
-    return fold.model, predict.Predictor(folder)
-
-
 def test_some_sentences_of_a_voice_move_the_others_to_where_the_model_was_trained(calibratable, emodb):
-    model, predictor = calibratable
+    model, predictor, _ = calibratable
     rows = emodb[emodb["speaker"] == "emodb/03"][:6]
     paths = [f"{emodb.attrs['folder']}/{path}" for path in rows["path"]]
     X = np.stack([features.from_file(path, features=predictor.contract.kind) for path in paths])

@@ -23,6 +23,7 @@ from matplotlib import pyplot as plt
 from serlib import (
     audio,
     bundle,
+    download,
     evaluate,
     features,
     figures,
@@ -34,6 +35,7 @@ from serlib import (
     recipes,
     results,
     split,
+    synthetic,
     widgets,
 )
 from serlib.features import whisper
@@ -714,6 +716,158 @@ def test_a_model_whose_encoder_is_not_at_hand_says_how_to_fetch_it(tmp_path, mon
     record(figure, NOISE, 16000)
     assert "145 MB, licence MIT (OpenAI). Fetch them with" in figure.message.value
     assert "python -m serlib download whisper-base" in figure.message.value
+
+
+@pytest.fixture
+def sentences(emodb):
+    """Eight sentences of one speaker, as files."""
+    rows = emodb[emodb["speaker"] == "emodb/03"]
+    return [index.root_of(emodb) / path for path in rows["path"][:8]]
+
+
+def answer_of(figure):
+    """What a widget says it hears: the emotion, and its probability."""
+    return re.search(r"most like <b>(.*)</b> \(probability (.*)\)", figure.message.value).groups()
+
+
+def test_a_model_gets_to_know_a_voice_and_forgets_it(bundles, calibratable, sentences):
+    _, predictor, folder = calibratable
+    figure = widgets.talk(bundles | {"strangers": folder})
+    assert figure.controls["bundle"].value == folder, "the model that can get to know a voice comes first"
+    assert figure.forget.disabled
+
+    def expected(model):
+        heard = model.hear(sentences[6])
+        return heard["emotion"], f"{heard['probabilities'][heard['emotion']]:.2f}"
+
+    upload(figure, "me.wav", sentences[6].read_bytes())
+    assert answer_of(figure) == expected(predictor)
+    figure.controls["is_learning"].value = True
+    assert "0 of 5 sentences" in figure.message.value, "what was said before is not taken"
+    assert not figure.picture.png
+    for number, file in enumerate(sentences[:5], 1):
+        upload(figure, "me.wav", file.read_bytes())
+        assert figure.message.value.startswith(f"{number} ")
+    assert "the model knows your voice" in figure.message.value
+    figure.controls["is_learning"].value = False
+    assert "The model knows 5 of your sentences" in figure.message.value
+    upload(figure, "me.wav", sentences[6].read_bytes())
+    assert answer_of(figure) == expected(predictor.calibrated(sentences[:5])) != expected(predictor)
+    assert "with 5 of your sentences known to it" in figure.message.value
+    figure.forget.click()
+    assert figure.forget.disabled
+    upload(figure, "me.wav", sentences[6].read_bytes())
+    assert answer_of(figure) == expected(predictor)
+    assert "of your sentences" not in figure.message.value
+
+
+def test_what_is_no_sentence_is_not_learned_from(calibratable, sentences):
+    figure = widgets.talk({"strangers": calibratable[2]})
+    figure.controls["is_learning"].value = True
+    upload(figure, "me.wav", sentences[0].read_bytes())
+    for sound, why in ((NOISE, "Unfamiliar: "), (0 * NOISE, "Silent: ")):
+        record(figure, sound, 16000)
+        assert f"the recording was not taken. {why}" in figure.message.value
+    upload(figure, "diary.wav", b"dear diary")
+    assert "diary.wav: the recording is text" in figure.message.value
+    upload(figure, "me.wav", sentences[1].read_bytes())
+    assert figure.message.value.startswith("2 of 5 sentences")
+
+
+def test_a_model_of_one_corpus_does_not_offer_to_learn(bundles, calibratable):
+    figure = widgets.talk(bundles | {"strangers": calibratable[2]})
+    _, purposes, _ = figure.children[0].children
+    figure.controls["is_learning"].value = True
+    assert purposes.layout.display is None
+    figure.controls["bundle"].value = bundles["mine"]
+    assert purposes.layout.display == "none"
+    assert figure.controls["is_learning"].value is False
+    assert "No recording yet" in figure.message.value
+
+
+def test_a_long_recording_is_heard_window_by_window(calibratable, sentences, monkeypatch):
+    _, predictor, folder = calibratable
+    signal = np.tile(np.concatenate([audio.load(file, 16000) for file in sentences]), 4)
+    assert len(signal) > widgets.voice.LONG_S * 16000
+    figure = widgets.talk({"strangers": folder})
+    upload(figure, "talk.wav", audio.wav_bytes(signal, 16000))
+    (timeline,) = figure.timeline.children
+    assert "How far to trust it" in figure.message.value
+    assert "its first" not in figure.message.value
+    assert not figure.picture.png
+    expected = predict.windows(np.round(signal * 32768).astype(np.float32) / 32768, predictor, 16000)
+    assert timeline.windows["start_s"].tolist() == expected["start_s"].tolist()
+    assert (timeline.windows["emotion"] == expected["emotion"]).mean() > 0.95
+    monkeypatch.setattr(widgets.voice, "MAX_TALK_S", 60)
+    upload(figure, "another.wav", audio.wav_bytes(np.tile(signal, 3), 16000))
+    assert figure.timeline.children[0].windows["end_s"].max() == 60
+    assert "These are its first 1 minutes" in figure.message.value
+    record(figure, NOISE, 16000)
+    assert figure.timeline.children == ()
+
+
+def test_a_window_is_chosen_by_slider_or_click_and_heard(calibratable, sentences, seen):
+    calls = seen("draw_windows")
+    signal = np.concatenate([audio.load(file, 16000) for file in sentences])
+    timeline = widgets.browse_windows(signal, calibratable[1], 16000)
+    assert is_png(timeline.picture)
+    assert timeline.picture.is_clickable
+    slider, windows = timeline.controls["window"], timeline.windows
+    slider.value = 2
+    start_s, end_s = windows["start_s"][2], windows["end_s"][2]
+    heard, sr = audio.soundfile.read(io.BytesIO(timeline.player.value))
+    said = signal[round(start_s * sr) : round(end_s * sr)]
+    assert len(heard) == len(said)
+    assert np.corrcoef(heard, said)[0, 1] > 0.999
+    assert re.search(r"From 0:0\d to 0:0\d the model (says|would rather)", timeline.message.value)
+
+    axes = calls[-1][1][1]
+    middle_s = (windows["start_s"][4] + windows["end_s"][4]) / 2
+    x = axes.figure.transFigure.inverted().transform(axes.transData.transform((middle_s, 0.5)))[0]
+    timeline.picture._handle_custom_msg({"clicked_at": [x, 0.5]}, [])
+    assert slider.value == 4
+    for strange in ({"clicked_at": [2, 0]}, {"clicked_at": "x"}, {"clicked_at": [None, 0]}, {}, 3):
+        timeline.picture._handle_custom_msg(strange, [])
+    assert slider.value == 4
+    assert widgets.ERROR not in timeline.message.value
+
+
+def test_a_recording_of_nothing_but_pauses_has_no_timeline(calibratable):
+    timeline = widgets.browse_windows(np.zeros(64000, np.float32), calibratable[1], 16000)
+    assert "Nothing but pauses" in timeline.message.value
+    assert not timeline.picture.png
+
+
+@pytest.mark.weights
+def test_weights_that_are_not_at_hand_are_fetched_on_demand(published_weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("SERLIB_WEIGHTS", str(tmp_path))
+    whisper._encoder.cache_clear()
+    figure, told = widgets.talk(bundle.shipped()), []
+    assert figure.controls["bundle"].label.startswith("emodb-paper"), "what works comes first"
+    assert figure.fetch.description == "Fetch what 'strangers' needs: 145 MB, licence MIT (OpenAI)"
+    assert figure.fetch.layout.display is None
+
+    def refuse(*_, **__):
+        raise ConnectionError("nobody is there")
+
+    monkeypatch.setattr(download, "fetch_weights", refuse)
+    figure.fetch.click()
+    assert "could not be fetched: nobody is there" in figure.message.value
+    assert figure.fetch.description == "Try again to fetch the weights"
+
+    def fetch(name, progress):
+        figure.fetch.observe(lambda change: told.append(change["new"]), names="description")
+        progress(29_043_507, 145_217_532)
+        progress(29_043_508, 145_217_532)
+        monkeypatch.setenv("SERLIB_WEIGHTS", str(published_weights))
+
+    monkeypatch.setattr(download, "fetch_weights", fetch)
+    figure.fetch.click()
+    assert told == ["Fetching 145 MB: 20 %"]
+    assert figure.fetch.layout.display == "none"
+    assert figure.controls["bundle"].value == bundle.find("strangers")
+    record(figure, synthetic.speech("anger", "03", gender="male", sr=16000), 16000)
+    assert "UAR 0.47 on corpora it never heard" in figure.message.value
 
 
 def test_talking_and_exploring_corpora_never_import_tensorflow(made, bundles, tmp_path):

@@ -33,7 +33,7 @@ from .files import (
     write,
 )
 from .measures import PITCH_HZ, VOICED_DB, level_db, pitch_hz, trim, warnings
-from .streams import envelope, stream
+from .streams import envelope, excerpt, stream
 
 __all__ = [
     "BLOCK",
@@ -55,6 +55,7 @@ __all__ = [
     "Problem",
     "below",
     "envelope",
+    "excerpt",
     "files",
     "header",
     "inspect",

@@ -80,6 +80,30 @@ def envelope(source, sr=None, *, step_s=0.05):
     return np.concatenate([*found, *([[[kept.min(), kept.max()]]] if len(kept) else [])])
 
 
+def excerpt(source, sr, target_sr, start_s, end_s):
+    """Return what is said between two times of a recording of any length, as `stream` decodes it.
+
+    Parameters
+    ----------
+    source, sr, target_sr
+        As `stream` takes them.
+    start_s, end_s : float, s
+        What lies behind the end of the recording is left out.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples,)
+    """
+    first, last, n = round(start_s * target_sr), round(end_s * target_sr), 0
+    kept = [np.zeros(0, np.float32)]
+    for block in stream(source, sr, target_sr):
+        kept.append(block[max(0, first - n) : max(0, last - n)])
+        n += len(block)
+        if n >= last:
+            break
+    return np.concatenate(kept)
+
+
 def _chunks(source, sr):
     """Yield blocks of float32, shape (n_samples,), mono, and their rate."""
     source = io.BytesIO(source) if isinstance(source, (bytes, bytearray, memoryview)) else source

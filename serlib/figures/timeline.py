@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib import pyplot as plt
 
-from .. import labels
+from .. import labels, predict
 from .style import despine, mark_seconds
 
 
@@ -36,7 +36,7 @@ def draw_windows(windows, envelope, *, duration_s=None):
     middles = ((windows["start_s"] + windows["end_s"]) / 2).to_numpy()
     half = np.median(np.diff(middles)) / 2 if len(middles) > 1 else duration_s / 2
     edges = np.stack([np.maximum(middles - half, 0), np.minimum(middles + half, duration_s)], axis=1)
-    is_doubtful = np.array([any(one.startswith("unfamiliar") for one in found) for found in windows["warnings"]], bool)
+    is_doubtful = windows["warnings"].map(predict.is_unfamiliar).to_numpy(bool)
     below = np.zeros(len(windows))
     for emotion, colour in colours.items():
         p = windows[f"p_{emotion}"].to_numpy()

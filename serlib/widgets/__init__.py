@@ -12,6 +12,7 @@ from .results import browse_across, browse_results, browse_scores, compare_recip
 from .splits import play_with_split
 from .training import Monitor, explore_network, watch_training
 from .voice import MAX_UPLOAD_BYTES, Recorder, hear_recordings, talk
+from .windows import browse_windows
 
 __all__ = [
     "ERROR",
@@ -24,6 +25,7 @@ __all__ = [
     "browse_across",
     "browse_results",
     "browse_scores",
+    "browse_windows",
     "compare_recipes",
     "explore_corpora",
     "explore_mfcc",

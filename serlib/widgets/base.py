@@ -80,10 +80,9 @@ class InteractiveFigure(ipywidgets.VBox):
             control.observe(redraw, names="value")
 
     def _drawn(self):
-        """Return the picture as PNG, its alt text, and the sentence as HTML."""
+        """Return the picture as PNG, its alt text, and the sentence."""
         self._adjust()
         figure, alt, sentence = self._draw(**{name: control.value for name, control in self._arguments.items()})
-        sentence = sentence if isinstance(sentence, Html) else html.escape(sentence)
         return b"" if figure is None else png_of(figure), alt, sentence
 
     def redraw(self):
@@ -91,13 +90,17 @@ class InteractiveFigure(ipywidgets.VBox):
         try:
             drawn = self._drawn()
         except Exception:
-            drawn = b"", "", error_block()
+            drawn = b"", "", Html(error_block())
         self._show(*drawn)
 
     def _show(self, png, alt, sentence):
-        self._sentence = self.message.value = sentence
+        self.say(sentence)
         self.picture.show(png, alt)
         self._show_sounds()
+
+    def say(self, sentence):
+        """Show a sentence, text or `Html`."""
+        self._sentence = self.message.value = sentence if isinstance(sentence, Html) else html.escape(sentence)
 
     def _show_sounds(self):
         """Show players that have a sound: a browser reports one that has none as an error."""
@@ -135,6 +138,17 @@ class Picture(anywidget.AnyWidget):
     _esm, _css = STATIC / "picture.js", STATIC / "picture.css"
     png = traitlets.Bytes().tag(sync=True)
     alt = traitlets.Unicode().tag(sync=True)
+    is_clickable = traitlets.Bool(False).tag(sync=True)
+    clicked_at = traitlets.Tuple()  # from the left and from above, as shares of its size; empty at first
+
+    def __init__(self, **traits):
+        super().__init__(**traits)
+        self.on_msg(self._receive)
+
+    def _receive(self, _widget, content, _buffers):
+        match content:  # anything else was not sent by picture.js
+            case {"clicked_at": [int() | float() as x, int() | float() as y]} if 0 <= x <= 1 and 0 <= y <= 1:
+                self.clicked_at = (x, y)
 
     def show(self, png, alt=""):
         """Replace picture and alt text at once."""
@@ -179,7 +193,7 @@ def recordings(table):
 
 def played(source):
     """Return a recording as the bytes of a WAV file, as loud as can be."""
-    return wav_of(audio.load(source, PLAYED_HZ), PLAYED_HZ)
+    return wav_of(audio.signal_of(source, None, PLAYED_HZ), PLAYED_HZ)
 
 
 def wav_of(signal, sr):

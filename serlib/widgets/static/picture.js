@@ -15,8 +15,15 @@ function render({ model, el }) {
     image.onload = () => before && URL.revokeObjectURL(before);
   }
 
+  function click({ clientX, clientY }) {
+    const { left, top, width, height } = image.getBoundingClientRect();
+    if (model.get("is_clickable")) model.send({ clicked_at: [(clientX - left) / width, (clientY - top) / height] });
+  }
+
   model.on("change:png", show);
   model.on("change:alt", show);
+  image.addEventListener("click", click);
+  image.classList.toggle("clickable", model.get("is_clickable"));
   show();
   return () => {
     model.off("change:png", show);
