@@ -112,14 +112,15 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, sample_weight=
     train, test = split.table[~tested], split.table[tested]
     model, fitted = models.seeded(recipe.model, seed), np.ones(len(train), bool)
     validation, source, how = test[:0], NO_CURVE, {}
-    if models.has_epochs(model):
+    if not models.has_epochs(model):
+        fitted = (train["fold"] != -2).to_numpy()  # what a table keeps for validation is not trained on
+    else:
         model = model if epochs is None else model.set_params(epochs=epochs)
         if recipe.validation == "test":
             validation, source = test, "test"
         else:
-            held_out, unit = splitting.validation(train, by_speaker=not split.is_speaker_dependent, seed=seed)
+            held_out, source = splitting.validation(train, by_speaker=not split.is_speaker_dependent, seed=seed)
             validation, fitted = train[held_out], ~held_out
-            source = f"a tenth of the training part, by {unit}"
         X_validation, y_validation = X[validation.index], validation["emotion"].to_numpy(dtype=str)
         how = {"validation": (X_validation, y_validation), "progress": progress}
         if watch is not None:

@@ -52,7 +52,9 @@ def to_audformat(table, folder):
     texts = ("sentence", "take", "intensity", "flags")
     for name in texts:
         database.schemes[name] = audformat.Scheme("str")  # else it reads 01 back as a number
-    for name in ("train", "test"):
+    splits = {"train": "train", "validation": "dev", "test": "test"}  # ours -> audformat's
+    splits = {part: name for part, name in splits.items() if (table["part"] == part).any()}
+    for name in splits.values():
         database.splits[name] = audformat.Split(name)
     named = table.set_index(audformat.filewise_index(table["path"]))
     files = {name: named[name] for name in texts}
@@ -61,8 +63,8 @@ def to_audformat(table, folder):
     _add(audformat, database, "files", files)
     labelled = named[~named["flags"].str.contains("unlabelled")]
     _add(audformat, database, "emotion", labelled[["emotion"]])
-    for part in ("train", "test"):
-        _add(audformat, database, f"emotion.{part}", labelled.loc[labelled["part"] == part, ["emotion"]], split_id=part)
+    for part, name in splits.items():
+        _add(audformat, database, f"emotion.{name}", labelled.loc[labelled["part"] == part, ["emotion"]], split_id=name)
     database.save(str(folder), storage_format="csv")
     return database
 
@@ -112,7 +114,7 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
     emotions : dict of str to str, optional
         The database's word -> ours, where they differ.
     seed : int
-        Draws the random part, as in `serlib.index.scan`; the database's own splits are not taken over.
+        Draws the random part, as in `serlib.index.scan`, unless the database's own splits hold every file.
 
     Returns
     -------
@@ -158,6 +160,7 @@ def from_audformat(folder, *, media=None, table="emotion", emotions=None, seed=i
     for emotion in rows["emotion"].unique():
         if fault := labels.fault(emotion):
             raise ValueError(f"{folder}: an emotion is {fault}. Translate it with emotions={{...}}")
+    rows["part"] = _part_of_files(database).reindex(rows.index).fillna("")
     home = Path(media or folder)
     return index.scan(home, _passport(database, rows, home), seed=seed)
 
@@ -203,14 +206,25 @@ def _speaker_of_files(audformat, database, table):
     return found[~found.index.duplicated()]
 
 
+def _part_of_files(database):
+    """Return the part of each file that a table with a split lists: train, validation or test."""
+    words = {"train": "train", "dev": "validation", "test": "test"}  # audformat's types of splits
+    listed = [
+        (rows.df.index, database.splits[rows.split_id].type) for rows in database.tables.values() if rows.split_id
+    ]
+    found = [pd.Series(words[kind], files.get_level_values("file")) for files, kind in listed if kind in words]
+    parts = pd.concat([pd.Series(dtype=object), *found])
+    return parts[~parts.index.duplicated()]
+
+
 def _passport(database, rows, home):
     """Declare the corpus of a database, utterance by utterance."""
     stems = [PurePosixPath(path).stem for path in rows.index]
     if len(set(stems)) < len(stems):  # as in SAVEE, only the folder tells them apart
         stems = [PurePosixPath(path).with_suffix("").as_posix() for path in rows.index]
     listed = {
-        path: corpora.Parsed(stem, str(speaker), emotion)
-        for stem, (path, emotion, speaker) in zip(stems, rows.itertuples(), strict=True)
+        path: corpora.Parsed(stem, str(speaker), emotion, part=part)
+        for stem, (path, emotion, speaker, part) in zip(stems, rows.itertuples(), strict=True)
     }
     title = database.source or database.name
     return corpora.declared(database.name, listed, speakers=_about_speakers(database), home=home, title=title)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,6 +128,7 @@ def get(name, *, balanced=False):
     ----------
     name : str
         Such as ``paper`` or ``mfcc-functionals+svm``; ``python -m serlib recipes`` lists features and classifiers.
+        ``table:FILE+svm`` takes the features from a table.
     balanced : bool
         Whether each emotion weighs the same in training, however many utterances it has.
 
@@ -144,11 +146,13 @@ def get(name, *, balanced=False):
     >>> get("mfcc-functionals+svm").features.shape
     (287,)
     """
-    kind, plus, classifier = str(name).partition("+")
+    kind, plus, classifier = str(name).rpartition("+")
     if name in RECIPES:
         recipe = RECIPES[name]
     elif plus:
-        recipe = Recipe(name, features.get(kind), models.get(classifier))
+        chosen = features.get(kind)
+        name = re.sub(r"[^\w.+-]", "-", name)  # it names folders, too
+        recipe = Recipe(name, chosen, models.get(classifier))
     else:
         pairs = f"or features+classifier ({', '.join(features.NAMED)} + {', '.join(models.NAMES)})"
         raise ValueError(f"recipe {name!r} is unknown; use one of {', '.join(RECIPES)}, {pairs}")

@@ -1,8 +1,8 @@
 """Parts and folds: who is trained on, who is tested; a split with a leak is refused.
 
 A `Split` gives each utterance the number of the fold that tests it; in all other folds it is trained on. Utterances
-that are only ever trained on have fold -1. Rows of the index without a part (flagged) belong to no split. Folds of a
-table of several corpora are drawn corpus by corpus.
+that are only ever trained on have fold -1, and those that only ever validate -2. Rows of the index without a part
+(flagged) belong to no split. Folds of a table of several corpora are drawn corpus by corpus.
 """
 
 import warnings
@@ -19,6 +19,7 @@ from .settings import SEED
 
 PROTOCOLS = ("random", "speakers", "loso", "sentences", "cross-corpus")
 NORMALISED = {None: "", "speaker": "-normalised", "corpus": "-corpus-normalised"}  # what the protocol is then called
+TENTH = "a tenth of the training part, by {}"
 GIVEN = "given-parts"  # parts that a table brings, which nobody here has drawn, with speakers on both sides
 MIN_SPEAKERS_TO_VALIDATE = 4
 
@@ -59,7 +60,7 @@ class Split:
     seed : int or None
         None where nothing was drawn.
     table : DataFrame
-        The rows of the index that take part, with one more column: ``fold`` (int, -1 for "only trained on").
+        The rows of the index that take part, with one more column: ``fold``, int.
     """
 
     protocol: str
@@ -312,7 +313,10 @@ def from_parts(index):
     if not is_test.any() or is_test.all():
         part = "train" if is_test.all() else "test"
         raise ValueError(f"{_corpus(used)}: no row of the index has the part {part!r}; make the index again")
-    seed, table = index.attrs.get("seed"), used.assign(fold=np.where(is_test, 0, -1))
+    seed, table = (
+        index.attrs.get("seed"),
+        used.assign(fold=used["part"].map({"test": 0, "train": -1, "validation": -2})),
+    )
     if isinstance(seed, int) and (indexing.redraw(used, seed=seed)["part"] == used["part"]).all():
         return Split("random", seed, table)
     is_separate = not set(used.loc[is_test, "speaker"]) & set(used.loc[~is_test, "speaker"])
@@ -320,10 +324,10 @@ def from_parts(index):
 
 
 def validation(train, *, by_speaker, seed=SEED):
-    """Choose the tenth of the training rows that draws the validation curve; nothing is selected by it.
+    """Choose the rows that draw the validation curve, and are not trained on: those of fold -2, else a tenth.
 
-    Whole speakers are taken where `by_speaker` is wanted and training holds at least four, else utterances,
-    stratified by emotion.
+    Whole speakers are taken where `by_speaker` is wanted and training holds at least four, else utterances, stratified
+    by emotion. Nothing is selected by the curve.
 
     Parameters
     ----------
@@ -336,17 +340,19 @@ def validation(train, *, by_speaker, seed=SEED):
     Returns
     -------
     mask : ndarray of bool, shape (n_rows,)
-    unit : str
-        ``speakers`` or ``utterances``.
+    source : str
+        What rows these are.
     """
+    if (is_given := train["fold"] == -2).any():
+        return is_given.to_numpy(), "the table's own validation part"
     n_speakers = train["speaker"].nunique()
     if by_speaker and n_speakers >= MIN_SPEAKERS_TO_VALIDATE:
         folds = StratifiedGroupKFold(min(10, n_speakers), shuffle=True, random_state=seed)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "The least populated class")  # an emotion that some speakers have not
             _, held_out = next(folds.split(train, train["emotion"], train["speaker"]))
-        return np.isin(np.arange(len(train)), held_out), "speakers"
-    return random_parts(train["emotion"], test_size=0.1, seed=seed) == "test", "utterances"
+        return np.isin(np.arange(len(train)), held_out), TENTH.format("speakers")
+    return random_parts(train["emotion"], test_size=0.1, seed=seed) == "test", TENTH.format("utterances")
 
 
 def leaks(train, test, *, kinds=LEAKS):

@@ -230,6 +230,12 @@ def test_features_are_written_as_a_table(run, bundle, tmp_path, suffix):
     np.testing.assert_allclose(written.filter(like="mfcc-mean_"), X, rtol=1e-5)
     assert written["utterance"].tolist() == table["utterance"].tolist()
 
+    words = ["evaluate", "-n", "emodb", "--json", "--recipe"]
+    done = json.loads(run(*words, f"table:{tmp_path / f'x{suffix}'}+lda").stdout)
+    expected = json.loads(run(*words, "mfcc-mean+lda").stdout)
+    assert done.pop("recipe") != expected.pop("recipe")
+    assert done == expected
+
 
 def test_named_speakers_are_tested(run, bundle):
     words = ["-n", "emodb", "--test-speakers", "03,11", "--recipe", "mfcc-mean+logistic", "--json"]

@@ -429,3 +429,55 @@ def test_speakers_are_standardised_each_by_their_own():
             own = standard[speakers == speaker].reshape(-1, 3)
             np.testing.assert_allclose(own.mean(axis=0), 0, atol=1e-5)
             np.testing.assert_allclose(own.std(axis=0), 1, atol=1e-5)
+
+
+# Features that another program has computed
+
+
+@pytest.fixture
+def described(emodb, tmp_path):
+    """A table as openSMILE's or nkululeko's: files in another order, times, a word, three numbers."""
+    numbers = np.random.default_rng(1).normal(size=(len(emodb), 3))
+    table = pd.DataFrame(numbers, columns=["F0", "loudness", "jitter"])
+    table.insert(0, "file", "C:\\corpora\\" + emodb["path"].str.split("/").str[-1])
+    table.insert(1, "start", "0 days")
+    table.insert(2, "end", 1.5)
+    table["emotion"] = emodb["emotion"]
+    table.sample(frac=1, random_state=0).to_csv(tmp_path / "x.csv", sep=";", index=False)
+    return tmp_path / "x.csv", numbers
+
+
+def test_a_table_of_features_is_joined_by_the_files_names(described, emodb):
+    file, numbers = described
+    given = features.get(f"table:{file}")
+    assert given.shape == (3,)
+    np.testing.assert_allclose(features.extract(emodb, features=given), numbers, rtol=1e-6)
+    np.testing.assert_allclose(features.extract(emodb[5:9], features=given), numbers[5:9], rtol=1e-6)
+    with pytest.raises(ValueError, match="holds no features of this recording; expected a kind that is computed"):
+        features.from_file(index.root_of(emodb) / emodb["path"][0], features=given)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda t: t[1:], "has no row for 1 of 280 utterances, such as .*wav; expected one for each. Add them"),
+        (lambda t: pd.concat([t, t[:1]]), "has .*wav twice; expected a row per utterance. Drop one"),
+        (lambda t: t.assign(F0=t["F0"].where(t.index != 7)), "F0 of .*wav is missing or not finite; expected a number"),
+        (lambda t: t[["file", "emotion", "end"]], "has no columns of numbers; expected one per feature"),
+        (lambda t: t.drop(columns="file"), "has no column utterance, path, file, .*; expected one of them. Rename"),
+    ],
+)
+def test_a_table_that_lacks_something_is_told_in_one_line(described, emodb, change, message):
+    file, _ = described
+    change(pd.read_csv(file, sep=";")).to_csv(file, sep=";", index=False)
+    with pytest.raises(ValueError, match=f"x.csv:? {message}") as found:
+        features.extract(emodb, features=features.get(f"table:{file}"))
+    assert "\n" not in str(found.value)
+
+
+def test_a_table_that_is_none_is_refused(tmp_path):
+    (tmp_path / "x.parquet").write_text("no table")
+    with pytest.raises(ValueError, match="x.parquet is no table of features"):
+        features.get(f"table:{tmp_path / 'x.parquet'}")
+    with pytest.raises(FileNotFoundError, match="gone.csv does not exist; expected a table of features"):
+        features.get(f"table:{tmp_path / 'gone.csv'}")

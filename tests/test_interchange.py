@@ -114,7 +114,7 @@ def test_there_and_back_a_table_is_the_same(made, corpus, tmp_path):
     pd.testing.assert_frame_equal(back.drop(columns=NOT_EXCHANGED), table.drop(columns=NOT_EXCHANGED))
     for name in ("corpus", "folder", "listing", "synthetic", "seed", "problems"):
         assert back.attrs[name] == table.attrs[name]
-    assert (interchange.from_audformat(folder, seed=7)["part"] != back["part"]).any()
+    assert (interchange.from_audformat(folder, seed=7)["part"] == back["part"]).all(), "its splits are kept"
 
 
 def test_files_that_only_their_folders_tell_apart_stay_apart(made, tmp_path):
@@ -152,6 +152,31 @@ def test_a_database_of_others_is_read_with_its_words_translated(database):
     (problem,) = table.attrs["problems"]
     assert "not named" in problem
     assert "08a02La.wav" in problem
+
+
+def test_the_splits_of_a_database_are_kept_if_they_hold_every_file(database):
+    folder, db = database
+    files = list(db["emotion"].index)
+    for name, kind, held in (("a", "train", files[:1]), ("b", "dev", files[1:2]), ("c", "test", files[2:3])):
+        db.splits[name] = audformat.Split(kind)
+        db[f"emotion.{name}"] = audformat.Table(audformat.filewise_index(held), split_id=name)
+    db.save(str(folder))
+    table = interchange.from_audformat(folder, emotions=WORDS)
+    assert table["part"].tolist() == ["train", "validation", "test"]
+    interchange.to_audformat(table, folder)
+    again = audformat.Database.load(str(folder))
+    assert {name: split.type for name, split in again.splits.items()} == {
+        "train": "train",
+        "dev": "dev",
+        "test": "test",
+    }
+    assert interchange.from_audformat(folder)["part"].tolist() == ["train", "validation", "test"]
+
+    db.drop_tables("emotion.c")
+    db.save(str(folder))
+    table = interchange.from_audformat(folder, emotions=WORDS, seed=3)
+    assert set(table["part"]) <= {"train", "test"}
+    assert table.attrs["protocol"] == "random"
 
 
 def test_recordings_may_lie_elsewhere(database, tmp_path):

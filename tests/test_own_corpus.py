@@ -327,6 +327,22 @@ def test_a_table_as_others_write_it_is_the_same_corpus_and_says_what_was_taken_f
     )
 
 
+def test_a_table_with_a_split_of_its_own_keeps_it(days):
+    given = ["train", "TRAINING", "dev", "test", "val"]
+    head, *rows = TABLE.splitlines()
+    lines = [f"{head},Split", *(f"{row},{part}" for row, part in zip(rows, given, strict=True))]
+    (days / "utterances.csv").write_text("\n".join(lines))
+    table = index.scan(days)
+    assert table["part"].tolist() == ["train", "train", "validation", "test", "validation"]
+    assert table.attrs["protocol"] == "given-parts"
+    assert index.parts(table).loc["all"].to_dict() == {"total": 5, "train": 2, "validation": 2, "test": 1}
+    index.write(table, days.parent / "days.csv")
+    assert split.from_parts(index.read(days.parent / "days.csv")).table["fold"].tolist() == [-1, -1, -2, 0, -2]
+    (days / "utterances.csv").write_text("\n".join(lines).replace("TRAINING", "monday"))
+    with pytest.raises(ValueError, match="utterances.csv, line 3: part is 'monday'; expected one of train, training,"):
+        index.scan(days)
+
+
 def test_words_of_ones_own_go_through_the_stages(days):
     (days / "utterances.csv").write_text(TABLE.replace("boredom", "überdruss"))
     assert doctor.compare_copy(days).ok

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.model_selection import LeaveOneGroupOut
 
-from serlib import index, split
+from serlib import evaluate, index, recipes, split
 
 
 @pytest.fixture(scope="module")
@@ -279,8 +279,8 @@ def test_an_unknown_protocol_is_named_with_the_known_ones(ten):
 
 
 def test_validation_holds_out_whole_speakers_where_there_are_four(ten):
-    mask, unit = split.validation(ten, by_speaker=True)
-    assert unit == "speakers"
+    mask, source = split.validation(ten.assign(fold=-1), by_speaker=True)
+    assert source == "a tenth of the training part, by speakers"
     assert not set(ten.loc[mask, "speaker"]) & set(ten.loc[~mask, "speaker"])
     assert 0.03 < mask.mean() < 0.2
 
@@ -288,11 +288,30 @@ def test_validation_holds_out_whole_speakers_where_there_are_four(ten):
 def test_validation_holds_out_a_tenth_of_the_utterances_else(ten):
     three = ten[ten["speaker"].isin(["emodb/00", "emodb/01", "emodb/02"])]
     for rows, by_speaker in ((ten, False), (three, True)):
-        mask, unit = split.validation(rows, by_speaker=by_speaker)
-        assert unit == "utterances"
+        mask, source = split.validation(rows.assign(fold=-1), by_speaker=by_speaker)
+        assert source == "a tenth of the training part, by utterances"
         assert mask.sum() == np.ceil(len(rows) / 10)
         held_out = rows.loc[mask, "emotion"].value_counts()
         assert held_out.max() - held_out.min() <= 1
+
+
+def test_a_tables_own_validation_part_is_not_trained_on_and_draws_the_curve(emodb):
+    speakers = sorted(emodb["speaker"].unique())
+    parts = {speakers[0]: "test", speakers[1]: "validation"}
+    table = emodb.assign(part=emodb["speaker"].map(lambda speaker: parts.get(speaker, "train")))
+    given = split.from_parts(table)
+    assert (given.protocol, given.n_folds) == ("speakers", 1)
+    assert set(given.table.loc[given.table["fold"] == -2, "speaker"]) == {speakers[1]}
+    X = np.random.default_rng(0).normal(size=(len(table), 50)).astype(np.float32)
+    n_validation, n_train = (int((table["part"] == part).sum()) for part in ("validation", "train"))
+    for name, epochs in (("paper", 1), ("mfcc-mean+logistic", None)):
+        fold = evaluate.fit_fold(given, X, recipe=recipes.get(name), epochs=epochs)
+        assert fold.n_train == n_train
+        assert set(fold.predictions["speaker"]) == {speakers[0]}
+        if epochs:
+            assert fold.validation == "the table's own validation part"
+            assert (len(fold.validated), set(fold.validated["speaker"])) == (n_validation, {speakers[1]})
+    assert set(split.speakers(table).table["fold"]) == set(range(6)), "other protocols draw their own folds"
 
 
 def test_a_seed_draws_the_same_speakers_on_every_machine(emodb):

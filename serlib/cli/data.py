@@ -117,7 +117,7 @@ def index_command(
                 "n_utterances": len(used),
                 "n_speakers": int(used["speaker"].nunique()),
                 "by_emotion": {emotion: int(n) for emotion, n in parts["total"].drop("all").items()},
-                "parts": {part: int(parts.loc["all", part]) for part in ("train", "test")},
+                "parts": {part: int(n) for part, n in parts.loc["all"].drop("total").items()},
                 "dropped": len(table.attrs["dropped"]),
                 "problems": table.attrs["problems"],
             }

@@ -61,6 +61,7 @@ class Parsed:
     sentence: str = ""
     take: str = ""
     intensity: str = ""
+    part: str = ""  # as the corpus itself is split: train, validation or test
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,10 @@ COLUMN_WORDS = {  # what others call the columns of a table, in lower case
     "sentence": ("text", "transcript"),
     "take": ("repetition",),
     "intensity": (),
+    "part": ("split", "partition"),
 }
+PART_WORDS = {"train": "train", "training": "train", "test": "test"}
+PART_WORDS |= dict.fromkeys(("validation", "valid", "val", "dev", "devel", "development"), "validation")
 GENDER_WORDS = {"f": "female", "w": "female", "female": "female", "m": "male", "male": "male"}
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -299,6 +302,7 @@ def from_table(file):
     if wrong := _wrong_id(corpus):
         raise ValueError(f"{file}: {wrong}")
     optional = ("sentence", "take", "intensity")
+    words = ", ".join(PART_WORDS)
     text = storage.read_text(file)
     separator = max(SEPARATORS, key=text.lstrip().partition("\n")[0].count)
     taken, notes = _columns(file, storage.column_names(file, text, separator=separator))
@@ -315,11 +319,16 @@ def from_table(file):
         stem = path.with_suffix("").as_posix()
         if stem in stems:
             raise ValueError(f"{where}: {path.as_posix()!r} is there twice; expected one line for each utterance")
+        part = PART_WORDS.get(row.get("part", "").strip().lower(), "")
+        if "part" in row and not part:
+            raise ValueError(f"{where}: part is {row['part']!r}; expected one of {words}, or no such column")
         about = _speaker_of(row, where)
         if speakers.setdefault(speaker, about) != about:
             raise ValueError(f"{where}: speaker {speaker!r} has another gender or age than before; use one of them")
         stems.add(stem)
-        listed[path.as_posix()] = Parsed(stem, speaker, row["emotion"], *(row.get(name) or "" for name in optional))
+        listed[path.as_posix()] = Parsed(
+            stem, speaker, row["emotion"], *(row.get(name) or "" for name in optional), part
+        )
     if not listed:
         raise ValueError(f"{file} has no rows; expected one per utterance")
     return dataclasses.replace(declared(corpus, listed, speakers=speakers, home=home), notes=notes)

@@ -3,8 +3,9 @@
 A kind is one file: a subclass of `Features` with its settings, and its name in `KINDS`.
 """
 
-from .base import KINDS, NAMED, Features, apply, code_of, from_dict, get, identity, to_dict
+from .base import KINDS, NAMED, Features, apply, code_of, from_dict, identity, to_dict
 from .extraction import extract, from_file, in_chunks, in_order, level_and_pitch, parallel
+from .from_table import PREFIX, FeaturesTable
 from .hub import HubEncoder
 from .log_mel import LogMel
 from .mfcc import (
@@ -27,6 +28,27 @@ _DEFAULTS = (Whisper(), MfccMean(), MfccFunctionals(), LogMel(), Egemaps(), Comp
 KINDS |= {default.name: type(default) for default in _DEFAULTS} | {"hub": HubEncoder}
 NAMED |= {default.name: default for default in _DEFAULTS} | {"whisper-tiny.en": Whisper(model="whisper-tiny.en")}
 
+
+def get(name):
+    """Return the features called `name`: a kind with default settings, one of its variants, or ``table:FILE``.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If there is no such kind, or no such table.
+
+    Examples
+    --------
+    >>> get("mfcc-mean").shape
+    (50,)
+    """
+    if name.startswith(PREFIX):
+        return FeaturesTable.of(name.removeprefix(PREFIX))
+    if name not in NAMED:
+        raise ValueError(f"features {name!r} are unknown; use one of {', '.join(NAMED)}, or {PREFIX}FILE")
+    return NAMED[name]
+
+
 __all__ = [
     "KINDS",
     "MAX_NUMBERS_PER_S",
@@ -34,6 +56,7 @@ __all__ = [
     "Compare",
     "Egemaps",
     "Features",
+    "FeaturesTable",
     "HubEncoder",
     "LogMel",
     "MfccFunctionals",

@@ -95,24 +95,6 @@ def from_dict(fields):
     return features
 
 
-def get(name):
-    """Return the features called `name`: a kind with default settings, or one of its variants.
-
-    Raises
-    ------
-    ValueError
-        If there is no such kind.
-
-    Examples
-    --------
-    >>> get("mfcc-mean").shape
-    (50,)
-    """
-    if name not in NAMED:
-        raise ValueError(f"features {name!r} are unknown; use one of {', '.join(NAMED)}")
-    return NAMED[name]
-
-
 def apply(features, signal):
     """Return ``features.transform(signal)``, checked.
 

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from .. import audio, cache
 from .base import apply, identity
+from .from_table import FeaturesTable
 
 CHUNK = 32  # recordings of one job
 PROCESSES_PAY = 5000  # recordings from which on processes gain more than the second that it takes to start them
@@ -71,6 +72,8 @@ def extract(index, *, features, root=None, n_jobs=-1, verify=False, progress=Fal
         If a recording is gone, cannot be read, or is not the one that was indexed; what was computed of the others is
         kept in the cache.
     """
+    if isinstance(features, FeaturesTable):
+        return features.look_up(index)
     job = functools.partial(from_file, features=features)
     made_by = _made_by(features=identity(features), scipy=scipy.__version__)
     how = {"root": root, "n_jobs": n_jobs, "verify": verify, "progress": progress, "load": features.load}

@@ -87,13 +87,16 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
     table["flags"] = _flags(table, passport, unlabelled)
     kept_out = ~table["flags"].map(_is_kept(passport)) & (not keep_flagged)
     table["part"] = ""
-    table.loc[~kept_out, "part"] = random_parts(table.loc[~kept_out, "emotion"], seed=seed)
+    given = {f"{passport.id}/{parsed.stem}": parsed.part for parsed, _ in found}
+    is_given = all(given.values())  # the corpus brings a split of its own
+    drawn = table["utterance"].map(given) if is_given else random_parts(table.loc[~kept_out, "emotion"], seed=seed)
+    table.loc[~kept_out, "part"] = drawn
     table.attrs = {
         "corpus": passport.id,
         "folder": str(root.resolve()),
         "listing": listing(root, sound),
         "synthetic": made is not None,
-        "protocol": "random",
+        "protocol": "given-parts" if is_given else "random",
         "seed": seed,
         "labels": label_version,
         "keep_flagged": keep_flagged,

@@ -18,7 +18,7 @@ COLUMNS = (
 )
 DEMOGRAPHICS = ("age", "race", "ethnicity")  # of the speaker, where published; a table may do without
 NUMBERS = {"duration_s": float, "sample_rate_hz": int, "channels": int, "age": "Int64"}
-PARTS = ("train", "test", "")
+PARTS = ("train", "validation", "test", "")
 
 
 def random_parts(emotions, *, test_size=0.2, seed=SEED):
@@ -154,12 +154,14 @@ def parts(table):
 
     Returns
     -------
-    DataFrame of int, shape (n_emotions + 1, 3)
-        Columns ``total``, ``train``, ``test``; a row per emotion in `serlib.labels`' order, and one for ``all``.
+    DataFrame of int, shape (n_emotions + 1, n_parts + 1)
+        Columns ``total``, ``train``, ``validation`` if there is such a part, ``test``; a row per emotion in
+        `serlib.labels`' order, and one for ``all``.
     """
     used = table[table["part"] != ""]
+    names = [part for part in PARTS[:3] if part != "validation" or (used["part"] == part).any()]
     counts = pd.crosstab(used["emotion"], used["part"]).reindex(
-        index=list(labels.ordered(used["emotion"])), columns=["train", "test"], fill_value=0
+        index=list(labels.ordered(used["emotion"])), columns=names, fill_value=0
     )
     counts.insert(0, "total", counts.sum(axis=1))
     counts.loc["all"] = counts.sum()
