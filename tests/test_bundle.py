@@ -1,8 +1,10 @@
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import onnxruntime
 import pandas as pd
 import pytest
 import scipy.spatial
@@ -11,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
 
-from serlib import bundle, evaluate, features, index, models, predict, recipes, results, split, storage
+from serlib import bundle, evaluate, export, features, index, models, predict, recipes, results, split, storage
 from serlib.recipes import Recipe
 
 QUICK = recipes.get("mfcc-mean+logistic")
@@ -358,3 +360,52 @@ def test_a_bundle_of_two_corpora_names_both(made, tmp_path):
     assert "emovo+tess" in (folder / "MODEL_CARD.md").read_text()
     parts = split.from_parts(index.join(tables))
     assert written.score.n == (parts.table["fold"] == 0).sum()
+
+
+# For other programs
+
+
+@pytest.mark.parametrize("form", ["onnx", "keras", "litert"])
+def test_an_exported_network_answers_as_its_bundle(form, tmp_path):
+    file = export.export("emodb-paper", form, tmp_path / f"mine{export.SUFFIXES[form]}")
+    X = np.random.default_rng(0).normal(scale=20, size=(1, 50)).astype(np.float32)
+    expected = predict.Predictor("emodb-paper").probabilities(X)
+    if form == "onnx":
+        session = onnxruntime.InferenceSession(file)
+        said = session.run(None, {session.get_inputs()[0].name: X[..., None]})[0]
+    elif form == "keras":
+        said = models.load_network(file).predict(X[..., None], verbose=0)
+    else:
+        said = models.run_litert(file.read_bytes(), X)
+    np.testing.assert_allclose(said, expected, atol=1e-5)
+
+
+def test_a_linear_model_is_exported_as_onnx_alone(calibratable, tmp_path):
+    model, predictor, folder = calibratable
+    session = onnxruntime.InferenceSession(export.export(folder, "onnx", tmp_path / "mine.onnx"))
+    X = np.random.default_rng(0).normal(scale=20, size=(3, 50)).astype(np.float32)
+    np.testing.assert_allclose(
+        session.run(None, {session.get_inputs()[0].name: X})[0], model.predict_proba(X), atol=1e-5
+    )
+    assert f"the probabilities of {', '.join(predictor.contract.emotions)}." in (folder / "MODEL_CARD.md").read_text()
+    with pytest.raises(ValueError, match="holds a Pipeline, which Keras does not know; expected a network. Export it"):
+        export.export(folder, "litert", tmp_path / "mine.tflite")
+
+
+def test_what_cannot_be_exported_is_said_and_nothing_is_written(tmp_path):
+    folder = shutil.copytree(bundle.find("emodb-paper"), tmp_path / "b")
+    for form, name, message in (
+        ("tflite", "mine.tflite", "format 'tflite' is unknown; use one of onnx, keras, litert"),
+        ("onnx", "mine.bin", "mine.bin does not end in .onnx, as onnx does; name the file so"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            export.export(folder, form, tmp_path / name)
+    network = models.load_network(folder / "model.keras")
+    network.layers[-1].bias.assign(network.layers[-1].bias + np.arange(7))
+    network.save(folder / "model.keras")
+    with pytest.raises(ValueError, match="fails its self-test"):
+        export.export(folder, "litert", tmp_path / "mine.tflite")
+    (folder / "model.keras").write_bytes(b"no network")
+    with pytest.raises(ValueError, match="model.keras is no network that Keras reads"):
+        export.export(folder, "keras", tmp_path / "mine.keras")
+    assert list(tmp_path.iterdir()) == [folder]

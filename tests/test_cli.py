@@ -65,8 +65,7 @@ def test_help_names_the_commands_and_no_others(run):
     text = run("--help", is_process=True).stdout
     commands = text.split("Commands:")[1].split()
     listed = {"doctor", "download", "index", "train", "evaluate", "audit", "predict", "synthetic", "figures", "cache"}
-    assert listed <= set(commands)
-    assert "export" not in commands
+    assert listed | {"recipes", "features", "export"} <= set(commands)
 
 
 def test_index_keeps_its_contract(run):
@@ -235,6 +234,15 @@ def test_features_are_written_as_a_table(run, bundle, tmp_path, suffix):
     expected = json.loads(run(*words, "mfcc-mean+lda").stdout)
     assert done.pop("recipe") != expected.pop("recipe")
     assert done == expected
+
+
+def test_a_model_is_exported_under_the_bundles_name(run, bundle):
+    (line,) = run("export", "-m", "emodb-paper", "--format", "onnx").stdout.splitlines()
+    assert (line, (run.place / line).is_file()) == ("emodb-paper.onnx", True)
+    assert (
+        "format 'tflite' is unknown; use one of onnx, keras, litert"
+        in run("export", "-m", "emodb-paper", "--format", "tflite", code=2).stderr
+    )
 
 
 def test_named_speakers_are_tested(run, bundle):

@@ -55,7 +55,7 @@ def test_the_commands_without_make_are_those_of_the_makefile():
 
 def test_the_terminal_commands_exist_with_their_options():
     commands = re.findall(r"^python -m serlib (\w+) ([^#\n]*)", "\n".join(blocks("sh")), re.MULTILINE)
-    named = {"download", "doctor", "index", "recipes", "train", "evaluate", "predict", "audit", "features"}
+    named = {"download", "doctor", "index", "recipes", "train", "evaluate", "predict", "audit", "features", "export"}
     assert {name for name, _ in commands} == named
     registered = {
         command.name or command.callback.__name__.removesuffix("_command") for command in cli.app.registered_commands

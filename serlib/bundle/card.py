@@ -80,6 +80,13 @@ Says which emotion a recorded sentence is acted with: {", ".join(bundle.emotions
 Teaching, and a baseline for research that says its protocol. **Not for** decisions about people: not in hiring,
 schools, policing, health or insurance, nor to find out what somebody feels.
 
+## Run it elsewhere
+
+`python -m serlib export` writes the classifier as ONNX{", Keras or LiteRT" if bundle.epochs else ""}.
+
+- Input: float32, a row per utterance: {_input(bundle)}.
+- Output: float32, a row per utterance: the probabilities of {", ".join(bundle.emotions)}.
+
 ## Limits
 
 - The corpora hold **acted** emotions, recorded in few rooms by few speakers. An acted label is not what somebody feels,
@@ -90,6 +97,14 @@ schools, policing, health or insurance, nor to find out what somebody feels.
   nearer may still be something else.
 - A random split has the same speakers on both sides; judge the model by its score on unseen speakers.
 {_by_emotion(unseen, chance)}"""
+
+
+def _input(bundle):
+    """Say what the classifier takes."""
+    kind = bundle.kind
+    settings = ", ".join(f"{name} {value}" for name, value in bundle.features.items() if name != "kind")
+    shape = " x ".join(map(str, kind.shape))
+    return f"{shape} numbers, which `serlib.features` makes of mono sound at {kind.sr:,} Hz (`{kind.name}`: {settings})"
 
 
 def _of_corpora(bundle):

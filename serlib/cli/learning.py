@@ -406,6 +406,19 @@ def _in_words(probabilities):
     return ", ".join(f"{emotion} {p:.3f}" for emotion, p in ranked)
 
 
+@app.command("export")
+def export_command(
+    bundle: Annotated[Path, typer.Option("-m", "--model", help="The bundle: its folder, or one that comes with it.")],
+    form: Annotated[str, typer.Option("--format", help="onnx; of networks also keras or litert.")] = "onnx",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The file to write.")] = None,
+):
+    """Write a model's classifier for other programs, once it has answered as it did when it was saved."""
+    from .. import export
+
+    output = output or Path(f"{bundle.resolve().name}{export.SUFFIXES.get(form, '')}")
+    print_lines(export.export(bundle, form, output))
+
+
 @app.command("figures")
 def figures_command(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to write into.")] = None,

@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from .attention_cnn import AttentionCnn
 from .cnn1d import Cnn1d
+from .files import load_network, run_litert, to_litert
 from .linear import Lda, Svm
 from .network import HISTORY_COLUMNS, NetworkClassifier
 
@@ -25,7 +26,10 @@ __all__ = [
     "balanced",
     "get",
     "has_epochs",
+    "load_network",
+    "run_litert",
     "seeded",
+    "to_litert",
     "with_epochs",
 ]
 
