@@ -64,24 +64,27 @@ licences: $(TOOLS)/installed $(INSTALLED)  ## list the licences of all that is i
 
 $(TOOLS)/installed:  # what looks at the environment is kept out of it
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python -m pip install --quiet pip-audit pip-licenses uv
+	$(TOOLS)/bin/python -m pip install --quiet pip-audit pip-licenses
 	touch $(TOOLS)/installed
 
 oldest: $(OLDEST)/installed  ## the tests, with the oldest versions of the libraries that pyproject.toml allows
 	$(OLDEST)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -W default  # what old ones warn of is mended in newer ones
 
-$(OLDEST)/installed: pyproject.toml $(TOOLS)/installed
-	$(TOOLS)/bin/uv venv --quiet --clear --python $(PYTHON) $(OLDEST)
-	$(TOOLS)/bin/uv pip compile --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --extra dev \
+$(OLDEST)/installed: pyproject.toml $(INSTALLED)
+	$(BIN)/uv venv --quiet --clear --python $(PYTHON) $(OLDEST)
+	$(BIN)/uv pip compile --quiet --python $(OLDEST)/bin/python --resolution lowest-direct --extra dev \
 	    -o $(OLDEST)/versions.txt pyproject.toml
-	$(TOOLS)/bin/uv pip install --quiet --python $(OLDEST)/bin/python -r $(OLDEST)/versions.txt
-	$(TOOLS)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --no-build-isolation -e .
+	$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python -r $(OLDEST)/versions.txt
+	$(BIN)/uv pip install --quiet --python $(OLDEST)/bin/python --no-deps --no-build-isolation -e .
 	$(OLDEST)/bin/python -c 'import librosa; librosa.yin'
 	touch $(OLDEST)/installed
 
 $(INSTALLED): pyproject.toml constraints.txt
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv  # also where it was interrupted
-	$(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt
+	sed -n '/^uv==/,/[^\\]$$/p' constraints.txt > .venv/uv.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r .venv/uv.txt
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r constraints.txt || \
+	    $(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt  # where only pip knows an index
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
 	$(BIN)/python -c 'import librosa; librosa.yin'  # compiled here, once: two at the same time spoil it (numba#10128)
 	touch $(INSTALLED)
