@@ -16,18 +16,20 @@ import json
 import re
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import jinja2
+import joblib
 import nbclient
 import nbconvert
 import nbformat
 from markupsafe import Markup
 from nbconvert.filters import markdown2html
 
-from serlib import corpora, labels, settings, storage, widgets
+from serlib import corpora, features, index, labels, settings, storage, widgets
 
 HERE = Path(__file__).resolve().parent
 README = HERE.parent / "README.md"
@@ -35,6 +37,7 @@ STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 PNG = b"\x89PNG\r\n"
 AWAKE_S = 2
+N_AT_ONCE = 2  # kernels; each of them takes a gigabyte
 FIGURE_DPI = 150  # of `figures.save`
 TRACEBACK = "Traceback (most recent call last)"
 SOLUTION = """
@@ -61,37 +64,51 @@ FRONT = (
 
 
 def main(arguments=()):
-    """Execute the notebooks one after the other, write the book, and return the exit code."""
+    """Execute the notebooks, several at once, write the book, and return the exit code."""
     parser = argparse.ArgumentParser(description="Execute the notebooks, and make the book of them.")
     parser.add_argument("--changed", action="store_true", help="execute only what has changed since the last time")
     options = parser.parse_args(arguments)
     here = settings.current()
     build = settings.root() / "build" / here.profile
     paths = notebooks()
-    done = []
-    print(f"profile {here.profile}: {len(paths)} notebooks", flush=True)
-    for path in paths:
-        kept, made_of = build / "notebooks" / path.name, fingerprint(path)
-        notebook = read_executed(kept, made_of) if options.changed else None
-        if notebook is not None:
-            print(f"  {path.name:32}  as it was", flush=True)
-        else:
-            started = time.perf_counter()
-            notebook, failure = execute(nbformat.read(path, as_version=4), HERE)
-            seconds = time.perf_counter() - started
-            notebook.metadata["executed"] = {"made_of": "" if failure else made_of, "seconds": round(seconds, 1)}
-            write(kept, nbformat.writes(notebook))
+    kept = {path: build / "notebooks" / path.name for path in paths}
+    made_of = {path: fingerprint(path) for path in paths}
+    done = {path: read_executed(kept[path], made_of[path]) if options.changed else None for path in paths}
+    wanted, started = [path for path in paths if done[path] is None], time.perf_counter()
+    print(f"profile {here.profile}: {len(paths)} notebooks, {len(wanted)} to be executed", flush=True)
+    if wanted and here.profile == "tiny":  # here, so that no two notebooks write the same
+        features.parallel(n_jobs=-1)(joblib.delayed(index.corpus_folder)(name) for name in corpora.NAMES)
+    with ThreadPoolExecutor(N_AT_ONCE) as pool:
+        jobs = {pool.submit(executed, path, kept[path], made_of[path]): path for path in wanted}
+        for number, job in enumerate(as_completed(jobs), 1):
+            path, (notebook, failure) = jobs[job], job.result()
             if failure:
+                pool.shutdown(wait=False, cancel_futures=True)
                 print(f"\n{path.name} failed\n{failure}\n", file=sys.stderr)
                 return 1
-            print(f"  {path.name:32} {seconds:5.1f} s", flush=True)
-        done.append((path, notebook))
-    index = write_book(build / "book", done, here.profile)
+            passed_s = time.perf_counter() - started
+            left_s = passed_s / number * (len(wanted) - number)
+            seconds = notebook.metadata["executed"]["seconds"]
+            print(
+                f"  {path.name:32} {seconds:5.1f} s   {number} of {len(wanted)}, about {left_s:.0f} s left", flush=True
+            )
+            done[path] = notebook
+    front = write_book(build / "book", list(done.items()), here.profile)
     if broken := broken_links(build / "book"):
         print("links of the book lead nowhere:", *broken, sep="\n  ", file=sys.stderr)
         return 1
-    print(index)
+    print(front)
     return 0
+
+
+def executed(path, kept, made_of):
+    """Execute a notebook and keep it; return it, and which cell failed and how."""
+    started = time.perf_counter()
+    notebook, failure = execute(nbformat.read(path, as_version=4), HERE)
+    seconds = round(time.perf_counter() - started, 1)
+    notebook.metadata["executed"] = {"made_of": "" if failure else made_of, "seconds": seconds}
+    write(kept, nbformat.writes(notebook))
+    return notebook, failure
 
 
 def fingerprint(path):

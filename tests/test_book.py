@@ -95,7 +95,7 @@ def test_only_what_changed_is_executed_again(workplace, monkeypatch):
 
     def made(*arguments):
         executed.clear()
-        return build.main(arguments), list(executed)
+        return build.main(arguments), sorted(executed)
 
     monkeypatch.setattr(build, "notebooks", lambda: paths)
     monkeypatch.setattr(build, "execute", execute)
