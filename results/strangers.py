@@ -20,12 +20,17 @@ from choose_strangers import CLASSIFIERS, CORPORA, EMOTIONS, FEATURES, KS, N_DRA
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from serlib import bundle, compare, evaluate, features, index, metrics, recipes, split
+from serlib import audio, bundle, compare, evaluate, features, index, metrics, recipes, split
 
 NEVER_HEARD = ("emovo", "savee", "tess")
 CHOSEN = {"centred": None, "left_out": 0, "classifier": "logistic, C 0.0003", "balanced": False, "weight": 2}
 RECIPE = recipes.Recipe("strangers", FEATURES, make_pipeline(StandardScaler(), CLASSIFIERS[CHOSEN["classifier"]]))
 N_SENTENCES = 5
+N_IN_ROOMS = 200  # utterances of each corpus, as they are, near and far
+ROOMS = {  # from ... to
+    "near": {"reverberation_s": (0.2, 0.6), "direct_db": (5, 15), "noise_db": (20, 40)},
+    "far": {"reverberation_s": (0.4, 1.2), "direct_db": (-15, 0), "noise_db": (5, 40)},
+}
 LICENCE = "CC BY-NC-SA 4.0 (that of RAVDESS, the strictest); see serlib/bundles/LICENSES.md"
 
 
@@ -41,7 +46,7 @@ def main():
     shipped = fold.model, voice, np.zeros((0, X.shape[1]))
     scores = [score(shipped, name, data) for name, data in others.items()]
     folder = bundle.SHIPPED / RECIPE.name
-    about = {"voice": voice, "never_heard": scores, "licence": LICENCE}
+    about = {"voice": voice, "distance": distance(parts.table[is_train]), "never_heard": scores, "licence": LICENCE}
     bundle.save(folder, fold, parts, X=X, recipe=RECIPE, **about)
     print(folder, bundle.trust(bundle.read(folder)), *scores, sep="\n")
     rows = []
@@ -64,6 +69,19 @@ def fit(t):
     fold.model[-1].coef_ /= t
     fold.model[-1].intercept_ /= t
     return fold, parts, X
+
+
+def distance(table):
+    """Return what tells a voice from afar, learned from some of the training rows in simulated rooms."""
+    rng, X = np.random.default_rng(42), {"near": [], "far": []}
+    for corpus, rows in table.groupby("corpus"):
+        for path in rows.sample(N_IN_ROOMS, random_state=42)["path"]:
+            signal = audio.load(index.root_of(table, corpus) / path, FEATURES.sr)
+            rooms = {name: {key: rng.uniform(*ends) for key, ends in ROOMS[name].items()} for name in ROOMS}
+            made = {name: audio.in_room(signal, FEATURES.sr, rng=rng, **room) for name, room in rooms.items()}
+            X["near"] += [features.apply(FEATURES, signal), features.apply(FEATURES, made["near"])]
+            X["far"].append(features.apply(FEATURES, made["far"]))
+    return bundle.DistanceDetector.fit(np.stack(X["near"]), np.stack(X["far"]))
 
 
 def temperature(by_others, heard):

@@ -14,6 +14,7 @@ from . import audio, features
 from . import bundle as bundles
 
 UNFAMILIAR = "unfamiliar"
+AFAR = f"{UNFAMILIAR}: the voice sounds far off, or drowned in noise; go close to the microphone, or calibrate there"
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml")  # of the standard operators
 CONTROL_FLOW = ("If", "Loop", "Scan", "SequenceMap")
 MAX_NODES = 1000
@@ -205,13 +206,16 @@ class Predictor:
 
     def _answers(self, X, warnings):
         """Return the answer to each utterance, with what was found before in its recording."""
-        X = X + self._shift
+        X, far = X + self._shift, self.contract.distance
         emotions, most, answers = self.contract.emotions, self.contract.novelty.threshold, []
-        distances = self.contract.novelty.distance(X)
-        for p, distance, found in zip(self.probabilities(X), distances, warnings, strict=True):
+        distances, is_far = self.contract.novelty.distance(X), far.is_far(X) if far else np.zeros(len(X), bool)
+        for p, distance, afar, found in zip(self.probabilities(X), distances, is_far, warnings, strict=True):
             probabilities = {emotion: round(float(value), 4) for emotion, value in zip(emotions, p, strict=True)}
             strange = f"{UNFAMILIAR}: unlike anything this model has heard (distance {distance:.2f}, at most {most:.2f}"
-            found = [*found, *([f"{strange} expected); do not rely on its answer"] if distance > most else [])]
+            if distance > most:
+                found = [*found, f"{strange} expected); do not rely on its answer"]
+            elif afar:
+                found = [*found, AFAR]
             answers.append({"emotion": emotions[p.argmax()], "probabilities": probabilities, "warnings": found})
         return answers
 

@@ -216,6 +216,27 @@ def test_channels_that_cancel_each_other_are_refused(tmp_path, subtype):
     assert not audio.load(tmp_path / "silent.wav", 16000).any()
 
 
+# Rooms
+
+
+def test_an_echo_dies_away_and_is_as_loud_as_was_asked():
+    click = np.zeros(16000, np.float32)
+    click[0] = 0.5
+    room = {"reverberation_s": 0.5, "direct_db": 6, "noise_db": 200}
+    heard = audio.in_room(click, 16000, rng=np.random.default_rng(0), **room)
+    assert np.abs(heard).max() == pytest.approx(0.5)
+    direct, echo = heard[0] ** 2, heard[1:8000] ** 2
+    assert 10 * np.log10(direct / echo.sum()) == pytest.approx(6, abs=1.5)  # the click itself has a little of it
+    first, last = echo[:800].sum(), echo[-800:].sum()  # 0.45 s apart, of 0.5 s for 60 dB
+    assert 10 * np.log10(first / last) == pytest.approx(54, abs=3)
+
+
+def test_a_rooms_noise_lies_below_the_voice():
+    heard = audio.in_room(SPOKEN, 48000, rng=np.random.default_rng(0), reverberation_s=0.3, direct_db=100, noise_db=10)
+    noise = heard[: len(SPOKEN)] - SPOKEN * (heard[: len(SPOKEN)] @ SPOKEN / (SPOKEN @ SPOKEN))
+    assert audio.level_db(heard) - audio.level_db(noise) == pytest.approx(10, abs=1)
+
+
 # A recording in whatever form
 
 

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -252,7 +253,8 @@ def test_named_speakers_are_tested(run, bundle):
     folder = run.place / "build/tiny/runs"
     file = folder / "emodb/mfcc-mean+logistic/speakers-03+11/seed-42.csv.gz"
     assert set(pd.read_csv(file)["speaker"]) == {"emodb/03", "emodb/11"}
-    trained = json.loads(run("train", *words, "-o", "held-out").stdout)
+    trained = json.loads(run("train", *words).stdout)
+    assert Path(trained["bundle"]).name == "emodb-mfcc-mean+logistic-without-03+11"
     assert (trained["protocol"], trained["n_test"]) == ("speakers", done["n"])
 
 

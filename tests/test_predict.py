@@ -1,4 +1,5 @@
 import base64
+import copy
 import io
 import subprocess
 import sys
@@ -319,6 +320,37 @@ def test_a_voice_is_centred_as_by_hand():
     np.testing.assert_allclose(voice.shift(X[:0]), [0, 0])
     np.testing.assert_allclose(voice.shift(X[2:]), [-2.25, -2])  # half of the way
     np.testing.assert_allclose(voice.shift(np.repeat(X[2:], 9, axis=0)), [-4.05, -3.6])
+
+
+def test_a_voice_from_afar_is_unfamiliar_until_it_is_known_from_there(calibratable, emodb):
+    _, predictor, _ = calibratable
+    paths = [index.root_of(emodb) / path for path in emodb.loc[emodb["speaker"] == "emodb/03", "path"][:12]]
+    kind, rng = predictor.contract.kind, np.random.default_rng(0)
+    room = {"reverberation_s": 0.8, "direct_db": -6, "noise_db": 15}
+    near = [audio.load(path, kind.sr) for path in paths]
+    far = [audio.in_room(signal, kind.sr, rng=rng, **room) for signal in near]
+    vectors = [np.stack([features.apply(kind, signal) for signal in signals]) for signals in (near, far)]
+    detector = bundle.DistanceDetector.fit(*vectors)
+    detector.check(50)
+    assert not detector.is_far(vectors[0]).any()
+    assert detector.is_far(vectors[1]).all()
+    listening = copy.copy(predictor)
+    wide = msgspec.structs.replace(predictor.contract.novelty, threshold=1e6)
+    listening.contract = msgspec.structs.replace(predictor.contract, distance=detector, novelty=wide)
+    assert listening.hear(near[0], kind.sr)["warnings"] == []
+    (said,) = listening.hear(far[0], kind.sr)["warnings"]
+    assert said.startswith("unfamiliar: the voice sounds far off, or drowned in noise; go close to the microphone")
+    known = listening.calibrated(far[1:], kind.sr)
+    assert known.hear(far[0], kind.sr)["warnings"] == []
+
+
+def test_a_damaged_distance_detector_is_refused():
+    detector = bundle.DistanceDetector.fit(np.zeros((3, 2), np.float32), np.ones((3, 2), np.float32))
+    detector.check(2)
+    bad = [msgspec.structs.replace(detector, **{k: v}) for k, v in (("weights_base64", "?"), ("bias", float("nan")))]
+    for one, n in ((detector, 3), *((one, 2) for one in bad)):
+        with pytest.raises(ValueError, match=f"its distance detector does not hold the numbers for {n} features"):
+            one.check(n)
 
 
 def test_an_empty_folder_is_refused(trained, tmp_path):

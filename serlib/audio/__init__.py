@@ -33,6 +33,7 @@ from .files import (
     write,
 )
 from .measures import PITCH_HZ, VOICED_DB, level_db, pitch_hz, trim, warnings
+from .rooms import in_room
 from .streams import envelope, excerpt, stream
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "excerpt",
     "files",
     "header",
+    "in_room",
     "inspect",
     "level_db",
     "load",

@@ -19,6 +19,7 @@ from .contract import (
     read_part,
     shipped,
 )
+from .distance import DistanceDetector
 from .novelty import PASSING_SHARE, NoveltyDetector
 from .saving import FILES, folder_of, golden_wav, refuse_other_task, refuse_place, save, to_onnx, train, write_score
 from .voice import VoiceCentre
@@ -30,6 +31,7 @@ __all__ = [
     "PASSING_SHARE",
     "SHIPPED",
     "Bundle",
+    "DistanceDetector",
     "NeverHeard",
     "NoveltyDetector",
     "VoiceCentre",

@@ -102,7 +102,11 @@ schools, policing, health or insurance, nor to find out what somebody feels.
 def _input(bundle):
     """Say what the classifier takes."""
     kind = bundle.kind
-    settings = ", ".join(f"{name} {value}" for name, value in bundle.features.items() if name != "kind")
+    fields = {key: value for key, value in bundle.features.items() if key != "kind"}
+    settings = ", ".join(
+        f"{key} {' and '.join(map(str, value)) if isinstance(value, (list, tuple)) else value}"
+        for key, value in fields.items()
+    )
     shape = " x ".join(map(str, kind.shape))
     return f"{shape} numbers, which `serlib.features` makes of mono sound at {kind.sr:,} Hz (`{kind.name}`: {settings})"
 

@@ -11,6 +11,7 @@ import numpy as np
 from msgspec import Meta
 
 from .. import features, labels, settings, storage
+from .distance import DistanceDetector
 from .novelty import NoveltyDetector
 from .voice import VoiceCentre
 
@@ -122,6 +123,8 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     licence : str
         Under which the model may be passed on; empty if nobody has said.
     novelty : NoveltyDetector
+    distance : DistanceDetector or None
+        What tells a voice from afar, if it was made for strangers.
     versions : dict of str to str
         Of Python and the libraries that made it.
     golden : Golden
@@ -148,6 +151,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     voice: VoiceCentre | None = None
     licence: Text = ""
     novelty: NoveltyDetector
+    distance: DistanceDetector | None = None
     versions: dict[str, str]
     golden: Golden
     onnx_sha256: str
@@ -228,8 +232,8 @@ def read(folder):
         if numbers_per_s > features.MAX_NUMBERS_PER_S:
             raise ValueError(f"its features take {numbers_per_s:,.0f} numbers a second, more than any of ours")
         bundle.novelty.check(kind.shape[-1])
-        if bundle.voice:
-            bundle.voice.check(kind.shape[-1])
+        for part in filter(None, (bundle.voice, bundle.distance)):
+            part.check(kind.shape[-1])
         if labels.ordered(bundle.emotions) != bundle.emotions:
             raise ValueError(f"its emotions are not in the vocabulary's order: {bundle.emotions}")
         if len(bundle.golden.probabilities) != len(bundle.emotions):

@@ -64,10 +64,12 @@ def folder_of(table, recipe):
     from .. import index
 
     task = f"-{index.fingerprint(table)[:8]}" if table.attrs.get("relabelled") else ""
-    return settings.current().models / f"{'+'.join(index.names(table))}-{recipe.name}{task}"
+    held_out = "+".join(speaker.split("/", 1)[1] for speaker in table.attrs.get("held_out", ()))
+    without = f"-without-{held_out}" if held_out else ""
+    return settings.current().models / f"{'+'.join(index.names(table))}-{recipe.name}{task}{without}"
 
 
-def save(folder, fold, split, *, X, recipe, voice=None, never_heard=(), licence=""):
+def save(folder, fold, split, *, X, recipe, voice=None, distance=None, never_heard=(), licence=""):
     """Write a fold's model as a bundle; it appears whole or not at all.
 
     Parameters
@@ -83,6 +85,8 @@ def save(folder, fold, split, *, X, recipe, voice=None, never_heard=(), licence=
     recipe : recipes.Recipe
     voice : VoiceCentre, optional
         What calibrates the model to a stranger's voice.
+    distance : DistanceDetector, optional
+        What tells a voice from afar.
     never_heard : sequence of NeverHeard
         Its scores on corpora that it never heard.
     licence : str
@@ -136,6 +140,7 @@ def save(folder, fold, split, *, X, recipe, voice=None, never_heard=(), licence=
         speakers=tuple(sorted(set(train["speaker"]))),
         never_heard=tuple(never_heard),
         voice=voice,
+        distance=distance,
         licence=licence,
         score=Score(*(scored[key] for key in ("protocol", "n", "accuracy", "uar"))),
         novelty=NoveltyDetector.fit(X[is_train], train["speaker" if train["corpus"].nunique() == 1 else "corpus"]),

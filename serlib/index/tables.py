@@ -47,7 +47,7 @@ def redraw(table, *, seed):
     Returns
     -------
     DataFrame
-        A copy; what was kept out stays out.
+        A copy; what was kept out stays out. ``attrs["held_out"]`` names the speakers.
     """
     drawn = check(table).copy()
     for _, rows in table[table["part"] != ""].groupby("corpus"):
@@ -140,7 +140,7 @@ def hold_out(table, speakers):
         raise ValueError("all speakers are to be tested; expected one at least to train on. Leave one out")
     is_test = table["speaker"].isin(chosen)
     made = table.assign(part=np.where(used, np.where(is_test, "test", "train"), ""))
-    made.attrs = dict(table.attrs)
+    made.attrs = {**table.attrs, "held_out": sorted(set(chosen))}
     return made
 
 
