@@ -4,7 +4,6 @@
 The hour is EMODB's sentences, drawn at random, with pauses of up to two seconds between them.
 """
 
-import json
 import os
 import subprocess
 import sys
@@ -18,14 +17,15 @@ from serlib import audio, index, settings, storage
 
 PAGE = Path(__file__).parent / "LONG_TALK.md"
 SR, LENGTHS_MIN = 16000, (5, 60)
-HEAR = """
-import json, resource, sys
+HEAR = r"""
+import re, sys
+from pathlib import Path
 from serlib.cli import main
 sys.argv = ["serlib", "predict", sys.argv[2], "-m", sys.argv[1], "--windows", "-o", sys.argv[3]]
 try:
     main()
 finally:
-    print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))
+    print(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 """
 
 
@@ -45,7 +45,7 @@ def main():
                 wav, table, started = Path(folder) / f"{minutes}.wav", Path(folder) / "t.csv", time.perf_counter()
                 command = [sys.executable, "-c", HEAR, model, str(wav), str(table)]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
-                seconds, megabytes = time.perf_counter() - started, json.loads(done.stdout.splitlines()[-1])
+                seconds, megabytes = time.perf_counter() - started, int(done.stdout.splitlines()[-1]) / 1024
                 n_windows = len(table.read_text().splitlines()) - 1
                 cells = [model, minutes, f"{n_windows:,}", f"{seconds:.1f}", f"{60 * minutes / seconds:.0f}"]
                 lines.append(f"| {' | '.join(map(str, [*cells, f'{megabytes:.0f}']))} |")
