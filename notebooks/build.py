@@ -13,6 +13,7 @@ import hashlib
 import html
 import inspect
 import json
+import os
 import re
 import sys
 import time
@@ -37,7 +38,6 @@ STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 PNG = b"\x89PNG\r\n"
 AWAKE_S = 2
-N_AT_ONCE = 2  # kernels; each of them takes a gigabyte
 FIGURE_DPI = 150  # of `figures.save`
 TRACEBACK = "Traceback (most recent call last)"
 SOLUTION = """
@@ -64,7 +64,7 @@ FRONT = (
 
 
 def main(arguments=()):
-    """Execute the notebooks, several at once, write the book, and return the exit code."""
+    """Execute the notebooks, two at once where they are quick, write the book, and return the exit code."""
     parser = argparse.ArgumentParser(description="Execute the notebooks, and make the book of them.")
     parser.add_argument("--changed", action="store_true", help="execute only what has changed since the last time")
     options = parser.parse_args(arguments)
@@ -74,11 +74,14 @@ def main(arguments=()):
     kept = {path: build / "notebooks" / path.name for path in paths}
     made_of = {path: fingerprint(path) for path in paths}
     done = {path: read_executed(kept[path], made_of[path]) if options.changed else None for path in paths}
-    wanted, started = [path for path in paths if done[path] is None], time.perf_counter()
+    wanted, at_once = [path for path in paths if done[path] is None], 1
     print(f"profile {here.profile}: {len(paths)} notebooks, {len(wanted)} to be executed", flush=True)
-    if wanted and here.profile == "tiny":  # here, so that no two notebooks write the same
+    if wanted and here.profile == "tiny":
+        print("  synthetic speech is written, if it is not there", flush=True)  # here, so that no two write the same
         features.parallel(n_jobs=-1)(joblib.delayed(index.corpus_folder)(name) for name in corpora.NAMES)
-    with ThreadPoolExecutor(N_AT_ONCE) as pool:
+        at_once, os.environ["LOKY_MAX_CPU_COUNT"] = 2, "1"  # processes take longer to start than what they would do
+    started = time.perf_counter()
+    with ThreadPoolExecutor(at_once) as pool:
         jobs = {pool.submit(executed, path, kept[path], made_of[path]): path for path in wanted}
         for number, job in enumerate(as_completed(jobs), 1):
             path, (notebook, failure) = jobs[job], job.result()

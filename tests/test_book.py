@@ -80,6 +80,7 @@ def test_a_broken_link_fails_the_build(workplace, monkeypatch, capsys):
     nbformat.write(notebook_of(v4.new_markdown_cell("[there](02_nowhere.ipynb)")), path)
     monkeypatch.setattr(build, "notebooks", lambda: [path])
     monkeypatch.setattr(build, "execute", lambda notebook, folder: (notebook, ""))
+    monkeypatch.setattr(build.index, "corpus_folder", lambda name: None)
     assert build.main() == 1
     assert "01_test.html: 02_nowhere.html" in capsys.readouterr().err
 
@@ -99,6 +100,7 @@ def test_only_what_changed_is_executed_again(workplace, monkeypatch):
 
     monkeypatch.setattr(build, "notebooks", lambda: paths)
     monkeypatch.setattr(build, "execute", execute)
+    monkeypatch.setattr(build.index, "corpus_folder", lambda name: None)
     assert made("--changed") == (0, ["1", "1"])
     assert made("--changed") == (0, [])
     assert made() == (0, ["1", "1"])

@@ -428,6 +428,7 @@ def test_the_build_names_the_cell_that_fails_and_exits_with_1(workplace, monkeyp
     broken = workplace / "01_broken.ipynb"
     nbformat.write(notebook_of("answer = 42", "answer / 0"), broken)
     monkeypatch.setattr(build, "notebooks", lambda: [broken])
+    monkeypatch.setattr(build.index, "corpus_folder", lambda name: None)
     assert build.main() == 1
     printed = capsys.readouterr().err
     for part in ("01_broken.ipynb failed", "cell-1", "answer / 0", "ZeroDivisionError"):
