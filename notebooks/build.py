@@ -196,7 +196,7 @@ def execute(notebook, folder, *, timeout_s=3600):
         resources={"metadata": {"path": str(folder)}},
     )
     try:
-        client.execute()
+        asyncio.run(client.async_execute())  # which closes its event loop, in whatever thread
     except nbclient.exceptions.CellExecutionError:
         pass  # it is among the errors
     except nbclient.exceptions.DeadKernelError as error:
