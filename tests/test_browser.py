@@ -36,6 +36,7 @@ SETTINGS = {  # every cell is drawn, so that all widgets are on the page; no new
 RUN_ALL = "Run All Cells"
 PATIENCE_S = 600  # seconds that a busy machine may take for anything
 RUNNING = r"""[...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].some(at => /[*\d]/.test(at.textContent))"""
+FAILED = """document.querySelector('[data-mime-type="application/vnd.jupyter.stderr"]')?.textContent ?? ''"""
 ALL_RAN = r"""[...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].every(
   at => /^$|\[\d+\]/.test(at.textContent))"""  # collapsed cells have no prompt
 HERE = re.compile(r"(http|ws)://(127\.0\.0\.1|localhost|somewhere\.test)[:/]|(data|blob|file):")  # .test is routed
@@ -83,6 +84,7 @@ def lab(made, trained, tmp_path_factory):
     """JupyterLab in the tiny profile: a function that copies a notebook there, and returns its address."""
     folder = tmp_path_factory.mktemp("lab")
     put_at_hand(made, folder, trained)
+    (folder / "results").symlink_to(NOTEBOOKS.parent / "results")  # they come with the project
     for name, chosen in SETTINGS.items():
         file = folder / "settings" / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -164,7 +166,8 @@ def run_all(page, address, *, meanwhile=lambda: None):
 
     until(page, RUNNING, run)  # where the notebook is not ready yet, the menu does nothing
     meanwhile()
-    page.wait_for_function(ALL_RAN)
+    page.wait_for_function(f"{ALL_RAN} || /Error/.test({FAILED})")
+    assert "Error" not in page.evaluate(FAILED)
 
 
 def until(page, condition, act, arg=None):
@@ -497,10 +500,11 @@ def app(made, tmp_path_factory):
         yield f"{address}/?token={token}"
 
 
-def choose_model(page, name):
+def choose_model(where, name):
     """Choose the model whose name begins so."""
-    models = page.locator("select", has=page.locator("option", has_text="strangers"))
-    models.select_option(index=[one.startswith(name) for one in models.locator("option").all_inner_texts()].index(True))
+    models = where.locator("select").filter(has_text="strangers")
+    names = models.locator("option").all_text_contents()
+    models.select_option(index=[one.startswith(name) for one in names].index(True))
 
 
 def test_the_app_answers_a_recorded_sentence_on_one_screen_and_shows_no_code(browser, app, spoken):

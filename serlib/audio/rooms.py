@@ -1,7 +1,6 @@
 """Rooms, simulated: what becomes of a voice on its way to a microphone."""
 
 import numpy as np
-import scipy.signal
 
 
 def in_room(signal, sr, *, rng, reverberation_s, direct_db, noise_db):
@@ -24,6 +23,8 @@ def in_room(signal, sr, *, rng, reverberation_s, direct_db, noise_db):
     ndarray of float32, shape (n_samples + reverberation,)
         As loud as the signal.
     """
+    import scipy.signal  # which prediction does without
+
     t = np.arange(int(reverberation_s * sr)) / sr
     response = rng.standard_normal(len(t)) * 10 ** (-3 * t / reverberation_s)
     response *= 10 ** (-direct_db / 20) / np.sqrt(np.sum(response**2))
