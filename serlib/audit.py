@@ -413,7 +413,7 @@ def _table(file):
         raise FileNotFoundError(f"{file} is not a file; expected a table, JSON, or a list of paths. Check the path")
     text, kind = storage.read_text(file), Path(file.name.removesuffix(".gz")).suffix.lower()
     lines = [line.strip() for line in text.split("\n")]
-    is_csv, separator = kind in (".csv", ".tsv"), max(",;\t", key=lines[0].count)
+    is_csv, separator = kind in (".csv", ".tsv"), max(corpora.SEPARATORS, key=lines[0].count)
     if is_csv:
         storage.column_names(file, text, separator=separator)
     try:

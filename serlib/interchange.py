@@ -8,6 +8,7 @@ import pandas as pd
 
 from . import corpora, index, labels, storage
 
+SPLITS = {"train": "train", "validation": "dev", "test": "test"}  # our part -> audformat's type of split
 NEEDED = "pip install 'serlib[audformat]'"
 
 
@@ -52,8 +53,7 @@ def to_audformat(table, folder):
     texts = ("sentence", "take", "intensity", "flags")
     for name in texts:
         database.schemes[name] = audformat.Scheme("str")  # else it reads 01 back as a number
-    splits = {"train": "train", "validation": "dev", "test": "test"}  # ours -> audformat's
-    splits = {part: name for part, name in splits.items() if (table["part"] == part).any()}
+    splits = {part: name for part, name in SPLITS.items() if (table["part"] == part).any()}
     for name in splits.values():
         database.splits[name] = audformat.Split(name)
     named = table.set_index(audformat.filewise_index(table["path"]))
@@ -208,7 +208,7 @@ def _speaker_of_files(audformat, database, table):
 
 def _part_of_files(database):
     """Return the part of each file that a table with a split lists: train, validation or test."""
-    words = {"train": "train", "dev": "validation", "test": "test"}  # audformat's types of splits
+    words = {name: part for part, name in SPLITS.items()}
     listed = [
         (rows.df.index, database.splits[rows.split_id].type) for rows in database.tables.values() if rows.split_id
     ]

@@ -457,6 +457,14 @@ def test_a_table_of_features_is_joined_by_the_files_names(described, emodb):
         features.from_file(index.root_of(emodb) / emodb["path"][0], features=given)
 
 
+def test_a_table_that_changes_after_it_was_named_is_refused(described, emodb):
+    file, _ = described
+    given = features.get(f"table:{file}")
+    file.write_text(file.read_text().replace("0 days", "1 day"))
+    with pytest.raises(ValueError, match="x.csv has changed since it was named"):
+        features.extract(emodb, features=given)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -774,6 +774,18 @@ def test_what_is_no_sentence_is_not_learned_from(calibratable, sentences):
     assert figure.message.value.startswith("2 of 5 sentences")
 
 
+def test_a_voice_from_afar_can_be_known(calibratable, sentences, monkeypatch):
+    figure = widgets.talk({"strangers": calibratable[2]})
+    hear = predict.Predictor.hear
+    monkeypatch.setattr(predict.Predictor, "hear", lambda *how: hear(*how) | {"warnings": [predict.AFAR]})
+    upload(figure, "me.wav", sentences[0].read_bytes())
+    assert "would rather not say" in figure.message.value
+    assert "calibrate there" in figure.message.value
+    figure.controls["is_learning"].value = True
+    upload(figure, "me.wav", sentences[0].read_bytes())
+    assert figure.message.value.startswith("1 of 5 sentences")
+
+
 def test_a_model_of_one_corpus_does_not_offer_to_learn(bundles, calibratable):
     figure = widgets.talk(bundles | {"strangers": calibratable[2]})
     _, purposes, _ = figure.children[0].children

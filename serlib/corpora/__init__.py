@@ -14,10 +14,20 @@ from pathlib import Path
 from .. import settings
 from . import reading
 from .passport import MAX_AGE, MAX_SECONDS, NO_SPEAKER, Defect, Names, Parsed, Passport, Speaker
-from .reading import COLUMN_WORDS, NAMES, declared, leads_out
+from .reading import COLUMN_WORDS, NAMES, SEPARATORS, declared, leads_out
 
 __all__ = ["COLUMN_WORDS", "MAX_AGE", "MAX_SECONDS", "NAMES", "NO_SPEAKER", "Defect", "Names", "Parsed", "Passport"]
-__all__ += ["Speaker", "declared", "find_all", "find_folder", "get", "is_called", "leads_out", "listener_uar"]
+__all__ += [
+    "SEPARATORS",
+    "Speaker",
+    "declared",
+    "find_all",
+    "find_folder",
+    "get",
+    "is_called",
+    "leads_out",
+    "listener_uar",
+]
 __all__ += ["overview", "own", "own_in", "short_title"]
 
 OWN_PASSPORT, OWN_TABLE = "passport.toml", "utterances.csv"

@@ -48,7 +48,7 @@ class FeaturesTable(Features, frozen=True, tag="table"):
             If it cannot be read as such a table.
         """
         _, numbers = _read(Path(file))
-        return cls(str(file), len(numbers.columns), hashlib.sha256(Path(file).read_bytes()).hexdigest())
+        return cls(str(file), len(numbers.columns), _sha256(file))
 
     @property
     def shape(self):
@@ -60,6 +60,8 @@ class FeaturesTable(Features, frozen=True, tag="table"):
     def look_up(self, index):
         """Return the features of an index table's rows: ndarray of float32, shape (n_utterances, n_features)."""
         keys, numbers = _read(Path(self.file))
+        if _sha256(self.file) != self.sha256:
+            raise ValueError(f"{self.file} has changed since it was named; expected the same table. Name it again")
         wanted = index["utterance"] if keys.name == "utterance" else index["path"].map(lambda p: PurePosixPath(p).name)
         place = {key: number for number, key in enumerate(keys)}
         if missing := [key for key in wanted if key not in place]:
@@ -75,6 +77,10 @@ class FeaturesTable(Features, frozen=True, tag="table"):
         return X
 
 
+def _sha256(file):
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
 def _read(file):
     """Return what a table's utterances are known by, as a Series, and the columns of features."""
     import pandas as pd
@@ -82,7 +88,12 @@ def _read(file):
     if not file.is_file():
         raise FileNotFoundError(f"{file} does not exist; expected a table of features. Write one: 'serlib features'")
     try:
-        table = pd.read_parquet(file) if file.suffix == ".parquet" else pd.read_csv(file, sep=None, engine="python")
+        if file.suffix == ".parquet":
+            table = pd.read_parquet(file)
+        else:
+            with open(file, encoding="utf-8-sig") as opened:
+                separator = max(corpora.SEPARATORS, key=opened.readline().count)
+            table = pd.read_csv(file, sep=separator)
     except (ValueError, OSError) as error:
         raise ValueError(
             f"{file} is no table of features ({storage.printable(error)}); expected CSV or Parquet"

@@ -149,7 +149,8 @@ class _Listener:
     def learn(self, predictor, name, content):
         """Take a sentence, unless something is wrong with it; return what to say."""
         if content not in self.sentences:
-            if found := predictor.hear(content)["warnings"]:
+            warnings = predictor.hear(content)["warnings"]
+            if found := [one for one in warnings if one != predict.AFAR]:  # from afar it can be known, too
                 return f"{name} was not taken. {found[0][0].upper()}{found[0][1:]}. Say it once more."
             self.sentences.append(content)
             self.forget.disabled = False
