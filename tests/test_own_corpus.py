@@ -327,6 +327,18 @@ def test_a_table_as_others_write_it_is_the_same_corpus_and_says_what_was_taken_f
     )
 
 
+def test_a_table_of_nkululeko_or_audformat_is_the_same_corpus(days):
+    expected = index.scan(days)[["path", "emotion", "speaker", "gender"]]
+    rows = expected.assign(speaker=expected["speaker"].str.removeprefix("my-days/"), start="0 days", end="")
+    rows["predicted"] = "neutral"  # as `nkululeko.predict` adds it
+    rows = rows.rename(columns={"path": "file"})[["file", "start", "end", "speaker", "gender", "emotion", "predicted"]]
+    rows.to_csv(days / "utterances.csv", index=False)
+    table = index.scan(days)
+    pd.testing.assert_frame_equal(table[list(expected)], expected)
+    (said,) = table.attrs["problems"]
+    assert said == "utterances.csv: 'file' is taken for path; kept aside: 'start', 'end', 'predicted'"
+
+
 def test_a_table_with_a_split_of_its_own_keeps_it(days):
     given = ["train", "TRAINING", "dev", "test", "val"]
     head, *rows = TABLE.splitlines()

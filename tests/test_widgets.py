@@ -619,7 +619,7 @@ def test_another_model_hears_the_same_recording_and_states_its_own_score(figure,
     assert "its score on unseen speakers is unknown; chance 0.14" in figure.message.value
     figure.controls["bundle"].index = 1
     assert len(calls) == 2
-    assert "UAR 0.58 on unseen speakers (95 % interval 0.50 to 0.66); chance 0.14" in figure.message.value
+    assert "(UAR 0.58, 95 % interval 0.50 to 0.66; chance 0.14)" in figure.message.value
     assert "synthetic" not in figure.message.value
 
 
@@ -879,7 +879,7 @@ def test_weights_that_are_not_at_hand_are_fetched_on_demand(published_weights, t
     assert figure.fetch.layout.display == "none"
     assert figure.controls["bundle"].value == bundle.find("strangers")
     record(figure, synthetic.speech("anger", "03", gender="male", sr=16000), 16000)
-    assert "UAR 0.47 on corpora it never heard" in figure.message.value
+    assert "it recognises 47 % of each emotion on average in corpora it never heard" in figure.message.value
 
 
 def test_talking_and_exploring_corpora_never_import_tensorflow(made, bundles, tmp_path):

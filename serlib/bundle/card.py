@@ -22,14 +22,22 @@ def trust(bundle):
     chance = f"chance {1 / len(bundle.emotions):.2f}"
     if bundle.never_heard:
         plain, calibrated = (np.mean([getattr(one, name) for one in bundle.never_heard]) for name in UARS)
-        after = f"{calibrated:.2f} after {bundle.never_heard[0].n_sentences} sentences of the speaker"
         names = ", ".join(corpora.short_title(one.corpus) for one in bundle.never_heard)
-        return f"UAR {plain:.2f} on corpora it never heard ({names}), {after}; {chance}"
+        return (
+            f"it recognises {_percent(plain)} of each emotion on average in corpora it never heard ({names}), "
+            f"{_percent(calibrated)} after {bundle.never_heard[0].n_sentences} sentences of the speaker "
+            f"(UAR {plain:.2f} and {calibrated:.2f}; {chance})"
+        )
     if not bundle.speaker_independent:
         return f"its score on unseen speakers is unknown; {chance}"
-    interval = bundle.speaker_independent.uar_ci95
+    uar, interval = bundle.speaker_independent.uar, bundle.speaker_independent.uar_ci95
     spread = f"95 % interval {interval[0]:.2f} to {interval[1]:.2f}" if interval else "too few speakers for an interval"
-    return f"UAR {bundle.speaker_independent.uar:.2f} on unseen speakers ({spread}); {chance}"
+    share = f"{_percent(uar)} of each emotion on average in unseen speakers"
+    return f"it recognises {share} (UAR {uar:.2f}, {spread}; {chance})"
+
+
+def _percent(share):
+    return f"{100 * share:.0f} %"
 
 
 def card(bundle):
