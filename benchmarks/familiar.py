@@ -39,10 +39,11 @@ def main():
     heard = {f"{name}'s speech ({len(vectors)})": vectors for name, vectors in heard.items()}
     heard |= vectors_of(no_speech(np.random.default_rng(settings.SEED), FEATURES.sr), FEATURES)
     columns = [refused(X, speakers, heard, n_components) for n_components in (novelty.N_COMPONENTS, 1)]
-    lines = ["# What a model of EMODB calls unfamiliar", "", "Made by `familiar.py`, which says how.", ""]
+    lines = ["# What models call unfamiliar", "", "Made by `familiar.py`, which says how.", ""]
+    lines += ["## A model of EMODB", ""]
     lines += ["| what is heard (how many) | called unfamiliar | with one component |", "|---|---|---|"]
     lines += [f"| {name} | {share:.3f} | {columns[1][name]:.3f} |" for name, share in columns[0].items()]
-    lines += ["", "# What the model for strangers calls unfamiliar", ""]
+    lines += ["", "## The model for strangers", ""]
     lines += [
         "Rooms are simulated. *Known*: calibrated to five sentences of each speaker from the same place, which are"
     ]

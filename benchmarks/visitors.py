@@ -28,7 +28,6 @@ from tornado.websocket import websocket_connect
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from conftest import free_port, wait_for
-
 from serlib import bundle, labels, synthetic, widgets
 
 APP = Path(__file__).parents[1] / "serlib" / "app"

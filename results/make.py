@@ -1,8 +1,8 @@
 """Make corpora's results, and the pages' tables from the passports and all results that are stored.
 
 Every fold is kept as soon as it is done, and every result as soon as it is whole; a further run makes only what is
-missing. Without a corpus, only the tables of README.md, datasets/README.md
-and results/README.md are made.
+missing. Without a corpus, only the tables of the README, the book, datasets/README.md and
+results/README.md are made.
 
 usage: SERLIB_PROFILE=full python results/make.py emodb ravdess emodb+tess ... [--recipes NAME ...] [--protocols ...]
        python results/make.py
@@ -23,7 +23,11 @@ from serlib import compare, corpora, evaluate, features, figures, index, metrics
 from serlib.readme_figures import ACROSS
 
 HERE = Path(__file__).parent
-PAGES = (HERE.parent / "README.md", HERE.parent / "datasets" / "README.md", HERE / "README.md")
+PROJECT = HERE.parent
+PAGES = [
+    PROJECT / name
+    for name in ("README.md", "docs/results.md", "docs/guide/corpora.md", "datasets/README.md", "results/README.md")
+]
 PROTOCOLS = ("random", "speakers", "loso")
 NORMALISED = ("speakers-normalised", "loso-normalised")
 RECIPES = ("paper", "original-2021")

@@ -6,7 +6,7 @@ satellite. ``import serlib`` loads none of them; ``serlib.index`` loads when it 
 
 import importlib
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 CORE = (
     "labels",

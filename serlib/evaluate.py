@@ -90,7 +90,7 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, sample_weight=
     Parameters
     ----------
     split : Split
-    X : ndarray of float32, shape (n_utterances, *recipe.features.shape)
+    X : ndarray of float32, shape (n_utterances, ...)
         In the order of ``split.table``.
     fold : int
     recipe : Recipe
@@ -159,7 +159,7 @@ def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None, fol
     Parameters
     ----------
     split : Split
-    X : ndarray of float32, shape (n_utterances, *recipe.features.shape)
+    X : ndarray of float32, shape (n_utterances, ...)
         In the order of ``split.table``.
     recipe : Recipe
     epochs : int, optional

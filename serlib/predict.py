@@ -98,7 +98,7 @@ class Predictor:
 
         Parameters
         ----------
-        X : ndarray of float32, shape (n_utterances, *features.shape)
+        X : ndarray of float32, shape (n_utterances, ...)
 
         Returns
         -------

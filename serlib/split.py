@@ -371,7 +371,7 @@ def leaks(train, test, *, kinds=LEAKS):
     -------
     DataFrame
         A row per kind: ``kind``, ``n`` (how many test utterances have their like in `train`), ``n_test``, ``shared``
-        (how many speakers, recordings or groups of takes they are), ``examples`` (at most three, joined by ``, ``).
+        (how many speakers, recordings or groups of takes they are), ``examples`` (at most three, separated by commas).
     """
     return _table(_sides(train, test), kinds).rename(columns={"n_tested": "n_test"})
 

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -36,6 +37,10 @@ from serlib import (
 
 RESULTS = Path("build", "tiny", "results")
 REAL = Path(os.environ["SERLIB_DATA"]) if os.environ.get("SERLIB_DATA") else None
+SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE_S = 600  # seconds that a busy machine may take for anything
+HERE = re.compile(r"(http|ws)://(127\.0\.0\.1|localhost|somewhere\.test)[:/]|(data|blob|file):")  # .test is routed
 
 
 @pytest.fixture(autouse=True)
@@ -263,6 +268,42 @@ def published_weights():
     except FileNotFoundError as error:
         pytest.skip(str(error))
     return folder
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, with a microphone of its own; what it hears is said by `speaking`."""
+    program = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if program is None:
+        pytest.skip("no browser: `make browser` installs Chromium")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as driver:
+
+        @contextlib.contextmanager
+        def launch(*args, **context):
+            chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu", *args])
+            try:
+                yield chromium.new_context(viewport={"width": 1280, "height": 900}, **context)
+            finally:
+                chromium.close()
+
+        yield launch
+
+
+def listened(context):
+    opened, errors = context.new_page(), []
+    opened.on("console", lambda said: errors.append(f"{said.text} {said.location}") if said.type == "error" else None)
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    opened.on("request", lambda request: HERE.match(request.url) or errors.append(f"a request to {request.url}"))
+    opened.set_default_timeout(1000 * PATIENCE_S)
+    yield opened
+    assert errors == []
+
+
+def shot(page, name):
+    """Leave a screenshot."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 def pytest_collection_modifyitems(items):

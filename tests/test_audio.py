@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import scipy.signal
 import soundfile
-from conftest import REAL, real
 
+from conftest import REAL, real
 from serlib import audio, synthetic
 
 SECOND = np.sin(2 * np.pi * 220 * np.arange(16000) / 16000).astype(np.float32) / 2

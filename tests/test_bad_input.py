@@ -25,9 +25,9 @@ import onnxruntime
 import pandas as pd
 import pytest
 import soundfile
-from conftest import REAL, put_at_hand
 from hypothesis import strategies as st
 
+from conftest import REAL, put_at_hand
 from serlib import (
     audio,
     bundle,

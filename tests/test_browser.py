@@ -15,51 +15,26 @@ import threading
 from pathlib import Path
 
 import jupyter_client
-import nbformat
 import numpy as np
 import pytest
-from conftest import REAL, free_port, offline, put_at_hand, real, wait_for
 
 import build
+from conftest import PATIENCE_S, REAL, free_port, listened, offline, put_at_hand, real, shot, wait_for
 from serlib import audio, bundle, corpora, index, synthetic, widgets
 
 # Chromium itself crashes now and then; where it does so twice, it is the page's fault.
 pytestmark = [pytest.mark.browser, pytest.mark.flaky(reruns=1, only_rerun="browser has been closed|Page crashed")]
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-SCREENSHOTS = Path(__file__).parents[1] / "build" / "screenshots"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 SETTINGS = {  # every cell is drawn, so that all widgets are on the page; no news and no updates are asked for
     "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
     "@jupyterlab/apputils-extension/notification.jupyterlab-settings": {"fetchNews": "false", "checkForUpdates": False},
 }
 RUN_ALL = "Run All Cells"
-PATIENCE_S = 600  # seconds that a busy machine may take for anything
 RUNNING = r"""[...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].some(at => /[*\d]/.test(at.textContent))"""
 FAILED = """document.querySelector('[data-mime-type="application/vnd.jupyter.stderr"]')?.textContent ?? ''"""
 ALL_RAN = r"""[...document.querySelectorAll(".jp-CodeCell .jp-InputPrompt")].every(
   at => /^$|\[\d+\]/.test(at.textContent))"""  # collapsed cells have no prompt
-HERE = re.compile(r"(http|ws)://(127\.0\.0\.1|localhost|somewhere\.test)[:/]|(data|blob|file):")  # .test is routed
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """Chromium, with a microphone of its own; what it hears is said by `speaking`."""
-    program = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if program is None:
-        pytest.skip("no browser: `make browser` installs Chromium")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-
-        @contextlib.contextmanager
-        def launch(*args, **context):
-            chromium = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu", *args])
-            try:
-                yield chromium.new_context(viewport={"width": 1280, "height": 900}, **context)
-            finally:
-                chromium.close()
-
-        yield launch
 
 
 @pytest.fixture
@@ -67,16 +42,6 @@ def page(browser):
     """A page whose console is listened to: an error on it fails the test."""
     with browser() as context:
         yield from listened(context)
-
-
-def listened(context):
-    opened, errors = context.new_page(), []
-    opened.on("console", lambda said: errors.append(f"{said.text} {said.location}") if said.type == "error" else None)
-    opened.on("pageerror", lambda error: errors.append(str(error)))
-    opened.on("request", lambda request: HERE.match(request.url) or errors.append(f"a request to {request.url}"))
-    opened.set_default_timeout(1000 * PATIENCE_S)
-    yield opened
-    assert errors == []
 
 
 @pytest.fixture(scope="module")
@@ -177,12 +142,6 @@ def until(page, condition, act, arg=None):
             act()
             return page.wait_for_function(condition, arg=arg, timeout=5_000)
     raise AssertionError(f"{condition} is not so")
-
-
-def shot(page, name):
-    """Leave a screenshot."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 CHANGED = "([img, before]) => img.src !== before"
@@ -310,128 +269,6 @@ def test_sliders_move_the_pictures_and_what_the_mfccs_keep_is_heard(page, lab):
     inverted.wait_for()
     page.wait_for_function("sound => sound.duration > 0.1", arg=inverted.element_handle())
     shot_in_the_dark(page, widget, "02-laboratory-dark")
-
-
-@pytest.fixture(scope="module")
-def book(tmp_path_factory):
-    """The book of the notebooks as they are stored, with one output, coloured as Keras prints it: its folder."""
-    folder = tmp_path_factory.mktemp("book")
-    done = [(path, nbformat.read(path, as_version=4)) for path in build.notebooks()]
-    printing = next(cell for cell in done[4][1].cells if cell.cell_type == "code")
-    coloured = "<pre><span style='color: #00d7ff'>(None, 50, 1)</span></pre>"
-    printing.outputs = [nbformat.v4.new_output("display_data", {"text/html": coloured})]
-    build.write_book(folder, done, "tiny")
-    return folder
-
-
-@pytest.fixture
-def reading(browser, book):
-    """A page on the book's front page, opened as a file: a request to anywhere else fails the test."""
-    requests = []
-    with browser() as context:
-        context.on("request", lambda request: requests.append(request.url))
-        for opened in listened(context):
-            opened.goto((book / "index.html").as_uri())
-            yield opened
-    assert requests
-    assert [url for url in requests if not url.startswith((f"{book.as_uri()}/", "data:"))] == []
-
-
-def test_the_book_is_searched_and_leads_to_the_section(reading):
-    reading.keyboard.press("/")
-    reading.keyboard.type("triangles that grow wider")
-    options = reading.get_by_role("option")
-    assert options.first.inner_text().startswith("Mel bands\nTurn a waveform into MFCCs")
-    assert reading.get_by_role("status").inner_text() == f"{options.count()} sections found"
-    shot(reading, "book-search")
-    reading.keyboard.press("Enter")
-    reading.wait_for_url("**/02_preprocessing_mfcc.html#Mel-bands")
-    heading = reading.get_by_role("heading", name="Mel bands")
-    assert 0 <= heading.bounding_box()["y"] < 200
-    assert reading.locator("#contents [aria-current=page]").inner_text().endswith("Turn a waveform into MFCCs")
-    reading.locator("#contents [aria-current=location]", has_text="Mel bands").wait_for()
-
-    reading.keyboard.press("/")
-    reading.keyboard.type("speakers")
-    chosen = reading.locator("[role=option][aria-selected=true]")
-    first = chosen.inner_text()
-    reading.keyboard.press("ArrowDown")
-    assert chosen.inner_text() != first
-    assert chosen.get_attribute("id") == reading.get_by_role("combobox").get_attribute("aria-activedescendant")
-    reading.keyboard.press("ArrowUp")
-    assert chosen.inner_text() == first
-    reading.keyboard.press("Escape")
-    assert reading.locator("#found").is_hidden()
-    reading.get_by_role("combobox").fill("<img src=x onerror=y>")
-    assert reading.locator("#found").inner_text() == "Nothing found. Try a shorter word."
-
-
-def test_the_book_is_walked_through_with_the_keyboard(reading):
-    reading.keyboard.press("Tab")
-    assert reading.locator(":focus").inner_text() == "Skip to the text"
-    shot(reading, "book-skip")
-    reading.keyboard.press("Enter")
-    reading.keyboard.press("Tab")
-    assert reading.locator(":focus").inner_text() == "Start with notebook 01"
-    with reading.expect_navigation():
-        reading.keyboard.press("Enter")
-    titles = [reading.get_by_role("heading", level=1).inner_text()]
-    while (following := reading.locator("a[rel=next]")).count():
-        following.focus()
-        with reading.expect_navigation():
-            reading.keyboard.press("Enter")
-        titles.append(reading.get_by_role("heading", level=1).inner_text())
-    assert len(set(titles)) == len(list(NOTEBOOKS.glob("*.ipynb")))
-    with reading.expect_navigation():
-        reading.locator("a[rel=prev]").click()
-    assert reading.get_by_role("heading", level=1).inner_text() == titles[-2]
-
-
-READABLE = """() => {
-  const rgb = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const luminance = (colour) => {
-    const linear = (c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-    const [r, g, b] = colour.slice(0, 3).map((c) => linear(c / 255));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const ground = (element) => {
-    const colour = rgb(getComputedStyle(element).backgroundColor);
-    return colour[3] === 0 ? ground(element.parentElement) : colour;
-  };
-  const poor = new Set();
-  let n = 0;
-  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    const element = texts.currentNode.parentElement;
-    if (!texts.currentNode.textContent.trim() || !element.checkVisibility()) continue;
-    const colours = [rgb(getComputedStyle(element).color), ground(element)].map(luminance).sort((a, b) => a - b);
-    const ratio = (colours[1] + 0.05) / (colours[0] + 0.05);
-    n += 1;
-    if (ratio < 4.5) poor.add(`${element.tagName}.${element.className} ${ratio.toFixed(2)}`);
-  }
-  return [n, [...poor]];
-}"""
-
-
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
-def test_the_book_can_be_read_in_light_and_dark_and_on_a_phone(reading, book, scheme, width):
-    reading.emulate_media(color_scheme=scheme)
-    reading.set_viewport_size({"width": width, "height": 844})
-    for name in ("index", "05_evaluation"):
-        reading.goto((book / f"{name}.html").as_uri())
-        shot(reading, f"book-{name}-{scheme}-{width}")
-        n, poor = reading.evaluate(READABLE)
-        assert n > 100
-        assert poor == []
-        assert reading.evaluate("document.documentElement.scrollWidth") <= width, "the page is wider than the screen"
-    contents = reading.get_by_role("navigation", name="Contents")
-    assert contents.is_visible() == (width == 1280)
-    if width == 390:
-        reading.get_by_role("button", name="Contents").click()
-        shot(reading, f"book-contents-{scheme}")
-        contents.get_by_role("link", name="Compare corpora").click()
-        assert contents.is_hidden()
-        assert reading.url.endswith("05_evaluation.html#Compare-corpora")
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import real
 
+from conftest import real
 from serlib import corpora, labels
 
 PUBLISHED = {  # from the corpora's papers and readmes, not from our manifests

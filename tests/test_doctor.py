@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from conftest import REAL, real
 
+from conftest import REAL, real
 from serlib import audio, cache, corpora, doctor
 
 EMODB = ("wav/03a01Fa.wav", "wav/03a01Nc.wav", "wav/08a01Wa.wav")

@@ -8,11 +8,11 @@ import msgspec
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import real, worked
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import silhouette_score
 
+from conftest import real, worked
 from serlib import audio, cache, corpora, features, index, recipes, synthetic
 from serlib.features import LogMel, MfccFunctionals, MfccMean, extraction
 

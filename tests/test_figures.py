@@ -5,10 +5,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import put_at_hand
 from matplotlib import pyplot as plt
 from matplotlib.colors import to_hex
 
+from conftest import put_at_hand
 from serlib import (
     audio,
     corpora,
@@ -24,6 +24,7 @@ from serlib import (
     settings,
     split,
 )
+from serlib.figures.style import ink
 
 matplotlib.use("Agg")
 F = recipes.get("paper").features
@@ -484,3 +485,52 @@ def test_the_steps_show_other_settings_without_a_new_figure(emodb):
         assert images[2].get_extent()[2:] == [-0.5, sizes.n_mfcc - 0.5]
         assert f"{sizes.n_mels} mel bands" in steps.figure.axes[2].get_title(loc="left")
     assert plt.get_fignums() == [steps.figure.number]
+
+
+AA = 4.5  # least contrast of text, WCAG 2.1, success criterion 1.4.3
+
+
+def contrast(one, other):
+    """Return the contrast ratio of two colours as WCAG 2.1 defines it."""
+    channels = ([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)] for colour in (one, other))
+    linear = ([c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour] for colour in channels)
+    dark, light = sorted(0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in linear)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "ratio"),
+    [  # as the contrast checkers of WebAIM and of browsers say
+        ("#000000", "#ffffff", 21.0),
+        ("#767676", "#ffffff", 4.54),
+        ("#777777", "#ffffff", 4.48),
+        ("#ff0000", "#ffffff", 4.0),
+        ("#0000ff", "#ffffff", 8.59),
+    ],
+)
+def test_contrast_is_what_others_say(one, other, ratio):
+    assert contrast(one, other) == pytest.approx(ratio, abs=0.005)
+    assert contrast(other, one) == contrast(one, other)
+
+
+@pytest.mark.parametrize("ground", [*labels.COLOURS.values(), *figures.GENDER_COLOURS.values()])
+def test_numbers_on_the_colours_of_figures_can_be_read(ground):
+    assert contrast(to_hex(ink(ground)), ground) >= AA
+
+
+def test_numbers_in_heatmaps_can_be_read():
+    shares = [k / 10 for k in range(11)]
+    pairs = [(one, other) for one in corpora.NAMES for other in corpora.NAMES if one != other][: len(shares)]
+    scores = pd.DataFrame(pairs, columns=["trained_on", "corpus"]).assign(uar=shares, chance=0.0)
+    votes = {
+        "anger": {"anger": 75, "fear": 10, "sadness": 15},
+        "fear": {"anger": 40, "fear": 60},
+        "sadness": {"anger": 20, "fear": 50, "sadness": 30},
+    }
+    for ax, n in ((figures.draw_across(scores), len(shares)), (figures.draw_listeners(votes), 9)):
+        (mesh,) = ax.collections
+        grounds = mesh.get_facecolors()[~np.ma.getmaskarray(mesh.get_array()).ravel()]
+        assert len(ax.texts) == len(grounds) == n
+        for text, ground in zip(ax.texts, grounds, strict=True):
+            assert contrast(to_hex(text.get_color()), to_hex(ground)) >= AA, text.get_text()
+        plt.close(ax.figure)

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import real
 
+from conftest import real
 from serlib import audio, cache, corpora, index, split
 
 LAYOUTS = {  # one published utterance as it lies in real copies

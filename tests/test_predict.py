@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from conftest import real
 
+from conftest import real
 from serlib import audio, bundle, corpora, features, index, predict, recipes, synthetic
 from serlib.bundle import saving
 from serlib.features import extraction

@@ -12,23 +12,28 @@ import nbformat
 import numpy as np
 import pytest
 import sklearn.metrics
-from conftest import put_at_hand, worked
 from typer.testing import CliRunner
 
+from conftest import put_at_hand, worked
 from serlib import cli, corpora, results, synthetic
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GUIDE = ROOT / "docs" / "guide"
 MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language, *pages):
+    """Return the code in a language that stands in pages, by default in all."""
+    texts = [page.read_text(encoding="utf-8") for page in pages or PAGES]
+    return [code for text in texts for code in re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)]
 
 
 def test_the_make_targets_exist():
-    pages = [(ROOT / f"{name}.md").read_text(encoding="utf-8") for name in ("CONTRIBUTING", "SECURITY", "PROMISES")]
-    targets = set(re.findall(r"\bmake ([\w-]+)", "".join([README, *pages])))
+    pages = [*PAGES, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "PROMISES"))]
+    code = [re.findall(r"`(make [^`]*)`|^(make .*)", page.read_text(encoding="utf-8"), re.MULTILINE) for page in pages]
+    lines = ["".join(pair) for found in code for pair in found]
+    targets = {re.match(r"make ([\w-]+)", line)[1] for line in lines}
     assert {"tutorial", "test", "lab", "lint", "pip-audit"} <= targets
     assert targets <= set(re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE))
 
@@ -48,7 +53,8 @@ def test_ci_runs_make_test():
 
 
 def test_the_commands_without_make_are_those_of_the_makefile():
-    for line in blocks("bat")[0].splitlines()[1:]:
+    (commands,) = blocks("bat")
+    for line in commands.splitlines()[1:]:
         options = line.split(" install ")[1]
         assert f"install --quiet {options}" in MAKEFILE
 
@@ -69,7 +75,7 @@ def test_the_terminal_commands_exist_with_their_options():
 
 def test_the_five_lines_and_the_recipe_of_your_own_run(made, workplace):
     put_at_hand(made, workplace)
-    five, own, *_ = blocks("python")
+    five, own = blocks("python", GUIDE / "recipes.md")
     code = f"{five}{own}print(metrics.summary(result.predictions))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     first, second = map(ast.literal_eval, done.stdout.splitlines())
@@ -83,7 +89,8 @@ def test_the_five_lines_and_the_recipe_of_your_own_run(made, workplace):
 def test_the_lines_that_hear_a_talk_run(workplace, capsys):
     talk = np.tile(synthetic.speech("anger", "anyone", gender="male", sr=containers.SR), 8)
     (workplace / "talk.m4a").write_bytes(containers.encoded(talk, "m4a"))
-    exec(blocks("python")[2], {})
+    (code,) = blocks("python", GUIDE / "predict.md")
+    exec(code, {})
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines][:3] == ["0.0", "1.0", "2.0"]
 
@@ -91,7 +98,8 @@ def test_the_lines_that_hear_a_talk_run(workplace, capsys):
 @pytest.mark.slow
 def test_the_lines_for_a_cluster_run(made, workplace, cluster):
     put_at_hand(made, workplace)
-    code = blocks("python")[-1].replace("scheduler:8786", cluster.scheduler.address)
+    (code,) = blocks("python", GUIDE / "machines.md")
+    code = code.replace("scheduler:8786", cluster.scheduler.address)
     code += "\nprint(len(result.predictions), len(table))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=os.environ)
     n_tested, n_utterances = done.stdout.split()
@@ -99,14 +107,25 @@ def test_the_lines_for_a_cluster_run(made, workplace, cluster):
     assert worked(cluster) == 2
 
 
+def test_the_two_commands_of_the_readme_stand_first():
+    assert [re.match(r"make \w+", line)[0] for line in blocks("sh", ROOT / "README.md")[0].splitlines()] == [
+        *("make tutorial", "make app")
+    ]
+
+
 def test_every_image_and_link_is_there_and_images_have_words():
-    links = re.findall(r"(!?)\[([^\]]*)\]\(([^)#]+)\)", README)
-    assert len([link for link in links if link[0]]) == 11
-    for is_image, words, target in links:
+    links = [
+        (page, *link)
+        for page in PAGES
+        for link in re.findall(r"(!?)\[([^\]]*)\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    ]
+    shown = {Path(target).name for _, is_image, _, target in links if is_image}
+    assert shown == {file.name for file in (ROOT / "figures").glob("*.png")}
+    for page, is_image, words, target in links:
         assert words
-        assert "://" in target or (ROOT / target).is_file(), target
+        assert "://" in target or (page.parent / target).is_file(), target
         if is_image:
-            assert (ROOT / target).with_suffix(".json").is_file()
+            assert (page.parent / target).with_suffix(".json").is_file()
 
 
 @pytest.fixture
@@ -192,7 +211,10 @@ def test_each_recipe_is_tested_against_the_baselines_on_the_same_speakers(make):
     assert "p" not in row[2 + columns.index("SAVEE")]  # four speakers can show nothing
 
 
-@pytest.mark.parametrize("page", ["README.md", "datasets/README.md", "results/README.md"])
+TABLES = ("README.md", "docs/results.md", "docs/guide/corpora.md", "datasets/README.md", "results/README.md")
+
+
+@pytest.mark.parametrize("page", TABLES)
 def test_the_tables_are_generated_from_passports_and_results(page, make):
     text = (ROOT / page).read_text(encoding="utf-8")
     assert ROOT / page in make.PAGES
@@ -202,7 +224,9 @@ def test_the_tables_are_generated_from_passports_and_results(page, make):
 
 def test_every_notebook_is_in_the_table_and_the_other_way_round():
     rows = re.findall(
-        r"^\| \[(\d\d) ([^\]]+)\]\(notebooks/([^)]+)\) \| (.+?) \| \d+ \| (\d+) \|$", README, re.MULTILINE
+        r"^\| \[(\d\d) ([^\]]+)\]\(../notebooks/([^)]+)\) \| (.+?) \| \d+ \| (\d+) \|$",
+        (ROOT / "docs" / "notebooks.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
     )
     files = sorted((ROOT / "notebooks").glob("*.ipynb"))
     assert [name for _, _, name, _, _ in rows] == [file.name for file in files]
@@ -215,7 +239,7 @@ def test_every_notebook_is_in_the_table_and_the_other_way_round():
         assert sum("solution" in cell.metadata.get("tags", []) for cell in notebook.cells) == int(n_exercises)
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "datasets/README.md", "results/README.md"])
-def test_no_local_path_is_named(name):
-    text = (ROOT / name).read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", [*PAGES, *(ROOT / name for name in ("CONTRIBUTING.md", *TABLES[3:]))], ids=str)
+def test_no_local_path_is_named(page):
+    text = page.read_text(encoding="utf-8")
     assert not re.search(r"/(home|root|work|tmp|Users)/", text)

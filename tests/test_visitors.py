@@ -6,9 +6,10 @@ import contextlib
 import psutil
 import pytest
 import visitors
-from conftest import put_at_hand
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.websocket import WebSocketClosedError, websocket_connect
+
+from conftest import put_at_hand
 
 
 @pytest.fixture(scope="module")

@@ -81,7 +81,7 @@ def warnings(signal, sr):
     Returns
     -------
     list of str
-        Each is a kind, ``: ``, what was found and what to do; empty if nothing is wrong.
+        Each is a kind, a colon, what was found and what to do; empty if nothing is wrong.
     """
     found = []
     duration_s, level, n_clipped = len(signal) / sr, level_db(signal), int(np.sum(np.abs(signal) >= 0.999))

@@ -80,7 +80,7 @@ def save(folder, fold, split, *, X, recipe, voice=None, distance=None, never_hea
         As `evaluate.fit_fold` returned it.
     split : Split
         What it was made from.
-    X : ndarray of float32, shape (n_utterances, *recipe.features.shape)
+    X : ndarray of float32, shape (n_utterances, ...)
         Likewise, in the order of ``split.table``.
     recipe : recipes.Recipe
     voice : VoiceCentre, optional

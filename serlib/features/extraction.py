@@ -63,7 +63,7 @@ def extract(index, *, features, root=None, n_jobs=-1, verify=False, progress=Fal
 
     Returns
     -------
-    ndarray of float32, shape (n_utterances, *features.shape)
+    ndarray of float32, shape (n_utterances, ...)
         In the order of the rows.
 
     Raises
