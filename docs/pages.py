@@ -175,9 +175,17 @@ class NotebookCards(SphinxDirective):
         return [nodes.raw("", f'<ol class="cards">{"".join(cards)}</ol>', format="html")]
 
 
+def title(notebook):
+    """Return a notebook's title."""
+    return notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+
+
+def question(notebook):
+    """Return the question that a notebook answers."""
+    return re.search(r"\*\*Question\*\*:? *(.+)", notebook.cells[0].source)[1]
+
+
 def _card(name, notebook):
-    first = notebook.cells[0].source
-    title, question = first.splitlines()[0].removeprefix("# "), re.search(r"\*\*Question\*\*:? *(.+)", first)[1]
     pictures = (
         (output["data"]["image/png"].strip(), cell.metadata.get("alt", ""))
         for cell in notebook.cells
@@ -189,8 +197,8 @@ def _card(name, notebook):
     )
     seconds = notebook.metadata.get("executed", {}).get("seconds")
     time = f'<p class="time">{seconds:.0f} s to run</p>' if seconds else ""
-    link = f'<a href="../notebooks/{name}.html">{html.escape(title)}</a>'
-    return f"<li>{picture}<h3>{name[:2]} {link}</h3><p>{html.escape(question)}</p>{time}</li>"
+    link = f'<a href="../notebooks/{name}.html">{html.escape(title(notebook))}</a>'
+    return f"<li>{picture}<h3>{name[:2]} {link}</h3><p>{html.escape(question(notebook))}</p>{time}</li>"
 
 
 def caption_figures(app, doctree):

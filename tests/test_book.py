@@ -168,9 +168,9 @@ def test_the_reference_holds_every_public_function_and_tells_where_it_is_used(bo
 def test_the_front_page_shows_every_notebook_and_the_results_and_the_book_every_figure(book, texts):
     front = texts["docs/index.html"]
     for path in build.notebooks():
-        first = nbformat.read(path, as_version=4).cells[0].source
-        assert f'<a href="../notebooks/{path.stem}.html">{first.splitlines()[0].removeprefix("# ")}</a>' in front
-        assert re.search(r"\*\*Question\*\*:? *(.+)", first)[1] in front
+        notebook = nbformat.read(path, as_version=4)
+        assert f'<a href="../notebooks/{path.stem}.html">{pages.title(notebook)}</a>' in front
+        assert pages.question(notebook) in front
     readme = (PROJECT / "README.md").read_text(encoding="utf-8")
     (row,) = re.findall(r"^\| `whisper\+logistic` \| (.*?) \|", readme, re.MULTILINE)
     assert f"<p>{row}</p>" in front

@@ -76,7 +76,7 @@ def test_the_first_cell_says_what_to_expect(path):
     first = read(path).cells[0]
     assert first.cell_type == "markdown"
     assert first.source.startswith(tuple(f"# {verb} " for verb in VERBS)), "the title has a verb"
-    assert build.question(read(path)).endswith("?")
+    assert pages.question(read(path)).endswith("?")
     for heading in ("**Question**", "**You will**", "**You need**", "**Time to expect**", "tiny", "full"):
         assert heading in first.source
 
@@ -162,7 +162,7 @@ def test_the_last_cell_sums_up_and_leads_on(path):
     assert last.source.startswith("## What we learned")
     number = PATHS.index(path)
     following = PATHS[number + 1] if number + 1 < len(PATHS) else PATHS[0]
-    assert f"[{build.title(read(following))}]({following.name})" in last.source
+    assert f"[{pages.title(read(following))}]({following.name})" in last.source
 
 
 @each
