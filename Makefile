@@ -79,7 +79,10 @@ $(OLDEST)/installed: pyproject.toml $(INSTALLED)
 	$(OLDEST)/bin/python -c 'import librosa; librosa.yin'
 	touch $(OLDEST)/installed
 
+WRONG_PYTHON := serlib needs Python 3.11 to 3.13; name one, as in: make PYTHON=python3.12
+
 $(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { echo "$(WRONG_PYTHON)"; exit 1; }
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv  # also where it was interrupted
 	sed -n '/^uv==/,/[^\\]$$/p' constraints.txt > .venv/uv.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r .venv/uv.txt

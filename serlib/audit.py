@@ -266,7 +266,11 @@ def _names_of(files):
     if len(set(names)) == len(names):
         return names
     files = [file.absolute() for file in files]
-    return [file.relative_to(os.path.commonpath([file.parent for file in files])).as_posix() for file in files]
+    try:
+        shared = os.path.commonpath([file.parent for file in files])
+    except ValueError:  # they lie on several drives
+        return [file.as_posix() for file in files]
+    return [file.relative_to(shared).as_posix() for file in files]
 
 
 def _columns_called(table, names, what, file):

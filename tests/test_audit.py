@@ -1,5 +1,6 @@
 import gzip
 import json
+import os
 
 import pytest
 
@@ -376,3 +377,12 @@ def test_what_is_no_text_or_no_file_is_refused(tmp_path):
     for name in ("none.csv", "."):
         with pytest.raises(FileNotFoundError, match="is not a file; expected a table, JSON, or a list of paths. Check"):
             audit.read([tmp_path / name])
+
+
+def test_split_files_on_several_drives_are_told_apart_by_their_whole_paths(monkeypatch, tmp_path):
+    def refuse(paths):
+        raise ValueError("Paths don't have the same drive")  # as on Windows
+
+    files = [tmp_path / part / "speakers.csv" for part in ("a", "b")]
+    monkeypatch.setattr(os.path, "commonpath", refuse)
+    assert audit._names_of(files) == [file.as_posix() for file in files]

@@ -9,7 +9,6 @@ import json
 import os
 import pickle
 import re
-import resource
 import shutil
 import stat
 import struct
@@ -215,6 +214,7 @@ def test_no_more_is_read_than_an_utterance_has_whatever_the_header_claims(tmp_pa
         (tmp_path / name).write_bytes(start)
         os.truncate(tmp_path / name, 8 << 30 if name == "8-gb.wav" else 900 << 20)  # holes: they take no room
     (tmp_path / "good.wav").write_bytes(GOOD["plain"])
+    pytest.importorskip("resource")
     code = "import resource; resource.setrlimit(resource.RLIMIT_AS, (3 << 30,) * 2); from serlib import cli; cli.main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "predict", tmp_path, "-m", "emodb-paper", "--json"], capture_output=True, text=True
@@ -798,6 +798,7 @@ def test_a_table_that_would_unfold_is_refused_before_it_does(workplace, name):
     with (gzip.open if file.endswith(".gz") else open)(file, "wt") as opened:
         opened.write(make())
     place = "." if "-d" in words else file
+    pytest.importorskip("resource")
     code = "import resource; resource.setrlimit(resource.RLIMIT_AS, (2 << 30,) * 2); from serlib import cli; cli.main()"
     done = subprocess.run([sys.executable, "-c", code, *words, place], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
@@ -1193,7 +1194,7 @@ STRANGE = {
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_that_is_none_is_one_line_though_its_checksum_is_right(copied, terminal, tmp_path, name):
-    make, why = NETWORKS[name]
+    resource, (make, why) = pytest.importorskip("resource"), NETWORKS[name]
     replaced(copied, make((copied / "model.onnx").read_bytes()))
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     line = refusal(terminal, copied, tmp_path)

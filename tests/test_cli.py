@@ -435,3 +435,10 @@ def test_the_main_job_runs_on_real_speech(run, tmp_path):
     wav = folder / "wav" / "03a01Fa.wav"
     (heard,) = json.loads(run("predict", wav, "-m", said["bundle"], "--json", **environment).stdout)
     assert sum(heard["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_json_is_the_same_in_every_encoding(run, wavs):
+    folder = wavs("03a01Fa.wav", "grüße 日本.wav")
+    done = run("doctor", "-n", "emodb", "-d", folder, "--json", code=1)
+    assert done.stdout.isascii()
+    assert "grüße 日本.wav" in str(json.loads(done.stdout))

@@ -203,6 +203,21 @@ def test_folders_are_found_under_any_spelling(tmp_path):
     assert corpora.find_all(tmp_path / "nowhere") == {}
 
 
+def test_the_folders_of_kaggle_are_found(tmp_path):
+    folders = {
+        "emovo": "emovo-italian-ser-dataset",
+        "emodb": "berlin-database-of-emotional-speech-emodb",
+        "tess": "toronto-emotional-speech-set-tess",
+        "savee": "surrey-audiovisual-expressed-emotion-savee",
+        "ravdess": "ravdess-emotional-speech-audio",
+        "crema-d": "cremad",
+        "shemo": "shemo-persian-speech-emotion-detection-database",
+    }
+    for folder in folders.values():
+        (tmp_path / folder).mkdir()
+    assert corpora.find_all(tmp_path) == {name: tmp_path / folder for name, folder in folders.items()}
+
+
 def test_two_folders_of_one_corpus_are_an_error(tmp_path):
     (tmp_path / "CREMA-D").mkdir()
     (tmp_path / "cremad").mkdir()

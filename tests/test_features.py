@@ -489,3 +489,16 @@ def test_a_table_that_is_none_is_refused(tmp_path):
         features.get(f"table:{tmp_path / 'x.parquet'}")
     with pytest.raises(FileNotFoundError, match="gone.csv does not exist; expected a table of features"):
         features.get(f"table:{tmp_path / 'gone.csv'}")
+
+
+@pytest.mark.parametrize(("gigabytes", "n"), [(1, 1), (2, 2), (8, 12)])
+def test_no_more_processes_are_started_than_the_memory_holds(gigabytes, n, monkeypatch):
+    monkeypatch.setattr(extraction, "memory_bytes", lambda: gigabytes * 1_000_000_000)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 64)
+    assert features.parallel(n_jobs=-1).n_jobs == n
+    assert features.parallel(n_jobs=-1, prefer="threads").n_jobs == -1
+    assert features.parallel(n_jobs=3).n_jobs == 3
+
+
+def test_the_memory_of_this_machine_is_known():
+    assert 1e9 < extraction.memory_bytes() < 1e15

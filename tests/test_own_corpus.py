@@ -3,6 +3,7 @@
 import json
 import re
 import time
+import unicodedata
 from collections import Counter
 
 import numpy as np
@@ -337,6 +338,16 @@ def test_a_table_of_nkululeko_or_audformat_is_the_same_corpus(days):
     pd.testing.assert_frame_equal(table[list(expected)], expected)
     (said,) = table.attrs["problems"]
     assert said == "utterances.csv: 'file' is taken for path; kept aside: 'start', 'end', 'predicted'"
+
+
+def test_a_name_with_an_umlaut_is_found_however_the_system_spells_it(days):
+    composed, apart = (unicodedata.normalize(form, "day 1/ä.wav") for form in ("NFC", "NFD"))
+    assert composed != apart
+    (days / "day 1" / "a.wav").rename(days / apart)  # as macOS and its zips write it
+    (days / "utterances.csv").write_text(TABLE.replace("day 1/a.wav", composed), encoding="utf-8")
+    table = index.scan(days)
+    assert table.attrs["problems"] == []
+    assert dict(zip(table["utterance"], table["path"], strict=True))["my-days/day 1/ä"] == apart
 
 
 def test_a_table_with_a_split_of_its_own_keeps_it(days):

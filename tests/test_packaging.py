@@ -10,6 +10,7 @@ import tomllib
 import zipfile
 from collections import Counter
 from pathlib import Path
+from unittest import mock
 
 import flit_core.wheel
 import msgspec
@@ -18,6 +19,7 @@ import pandas as pd
 import pytest
 import soundfile
 import yaml
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from serlib import bundle, corpora, recipes
@@ -193,3 +195,19 @@ def test_the_bundle_that_ships_is_of_all_of_real_emodb_and_knows_its_score():
     assert card == bundle.card(shipped)
     assert passport.citation in card
     assert passport.licence in card
+
+
+@pytest.mark.parametrize("version", [(3, 9), (3, 10), (3, 14)])
+def test_another_python_is_refused_in_a_line_before_anything_is_installed(version):
+    (check,) = re.findall(r"@\$\(PYTHON\) -c '(import sys; [^']*)' \|\|", (ROOT / "Makefile").read_text())
+    for tried, code in ((version, True), ((3, 11), False), ((3, 13), False)):
+        with pytest.raises(SystemExit) as ended, mock.patch("sys.version_info", tried):
+            exec(check, {})
+        assert ended.value.code is code
+
+
+def test_binder_gets_a_python_that_the_project_takes():
+    wanted = yaml.safe_load((ROOT / "binder" / "environment.yml").read_text())["dependencies"]
+    (version,) = [one.removeprefix("python=") for one in wanted if one.startswith("python")]
+    assert SpecifierSet(PROJECT["requires-python"]).contains(f"{version}.0")
+    assert all(os.access(ROOT / "binder" / name, os.X_OK) for name in ("postBuild", "start"))

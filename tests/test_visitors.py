@@ -10,6 +10,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.websocket import WebSocketClosedError, websocket_connect
 
 from conftest import put_at_hand
+from serlib.app import kernels
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +84,10 @@ def test_without_the_token_nothing_is_served(served):
     assert asyncio.run(ask("/voila/files/app.ipynb")).code == 403
     with pytest.raises(HTTPClientError, match="403"):
         asyncio.run(enter())
+
+
+def test_kernels_speak_through_the_file_system_where_it_can_hold_their_sockets(monkeypatch):
+    assert kernels.transport("/tmp/voila") == "ipc"
+    assert kernels.transport("/tmp/" + "long" * 20) == "tcp"  # as folders of macOS are
+    monkeypatch.setattr(kernels.zmq, "has", lambda capability: False)  # as on Windows
+    assert kernels.transport("/tmp/voila") == "tcp"

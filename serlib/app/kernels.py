@@ -1,5 +1,8 @@
 """The app's kernels: one for each visitor, as many as this machine has room for; who comes later is asked to wait."""
 
+import os
+
+import zmq
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
 from tornado import web
 from traitlets import Int
@@ -15,6 +18,7 @@ class Kernels(AsyncMappingKernelManager):
 
     def __init__(self, **how):
         super().__init__(**how)
+        self.config.KernelManager.transport = transport(self.connection_dir)
         self._n_starting, self._started = 0, set()
 
     async def start_kernel(self, **how):
@@ -28,3 +32,15 @@ class Kernels(AsyncMappingKernelManager):
             self._n_starting -= 1
         self._started.add(started)
         return started
+
+
+def transport(folder):
+    """Return ``"ipc"``, sockets that nobody else on this machine can reach, where the system has them; else ``"tcp"``.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where connection files and sockets go; the system limits how long a socket's path may be.
+    """
+    longest = os.fsencode(os.path.join(folder, f"kernel-{'0' * 36}-ipc-5"))
+    return "ipc" if zmq.has("ipc") and len(longest) <= zmq.IPC_PATH_MAX_LEN else "tcp"

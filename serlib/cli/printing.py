@@ -32,7 +32,8 @@ def print_lines(*lines):
 
 
 def print_json(document):
-    print_lines(*json.dumps(document, ensure_ascii=False, indent=1).split("\n"))
+    """Print a JSON document in ASCII, which is the same in every encoding of a terminal or a pipe."""
+    print_lines(*json.dumps(document, indent=1).split("\n"))
 
 
 def print_table(table, title):

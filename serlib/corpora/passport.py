@@ -4,6 +4,7 @@ import csv
 import functools
 import gzip
 import os
+import unicodedata
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
@@ -162,7 +163,7 @@ class Passport:
         'happiness'
         """
         if self.listed is not None:
-            return self.listed.get(Path(os.path.relpath(path, self.home)).as_posix())
+            return self.listed.get(unicodedata.normalize("NFC", Path(os.path.relpath(path, self.home)).as_posix()))
         folder, name = os.path.split(path)
         stem, suffix = os.path.splitext(name)
         match = self.match(self.names.pattern, stem)

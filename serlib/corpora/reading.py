@@ -13,6 +13,7 @@ import operator
 import re
 import string
 import tomllib
+import unicodedata
 from collections import Counter
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Annotated
@@ -309,7 +310,9 @@ def from_table(file):
     rows, listed, speakers, stems = csv.DictReader(io.StringIO(text), delimiter=separator), {}, {}, set()
     for theirs in rows:
         where, row = f"{file}, line {rows.line_num}", {ours: theirs[name] for ours, name in taken.items()}
-        path, speaker = PurePosixPath(row["path"].strip().replace("\\", "/")), row["speaker"].strip()
+        spelt = unicodedata.normalize("NFC", row["path"])  # macOS takes umlauts apart
+        path = PurePosixPath(spelt.strip().replace("\\", "/"))
+        speaker = row["speaker"].strip()
         if not path.name or leads_out(path):
             raise ValueError(f"{where}: path is {row['path']!r}; expected that of a sound file below {home}")
         if fault := labels.fault(row["emotion"]):

@@ -1,6 +1,7 @@
 """Index table -> features of every utterance, computed by several threads or processes, and cached by content."""
 
 import collections
+import contextlib
 import functools
 import hashlib
 import json
@@ -19,6 +20,7 @@ from .base import apply, identity
 from .from_table import FeaturesTable
 
 CHUNK = 32  # recordings of one job
+WORKER_BYTES = 600_000_000  # that a process needs which computes features or trains
 PROCESSES_PAY = 5000  # recordings from which on processes gain more than the second that it takes to start them
 
 
@@ -38,6 +40,13 @@ def from_file(source, *, features):
     ------
     FileNotFoundError, ValueError
         If it cannot be read as audio.
+
+    Examples
+    --------
+    >>> from serlib import audio, features, index
+    >>> file = audio.files(index.corpus_folder("emodb"))[0]
+    >>> features.from_file(file, features=features.get("mfcc-mean")).shape
+    (50,)
     """
     return apply(features, audio.load(source, features.sr))
 
@@ -71,6 +80,13 @@ def extract(index, *, features, root=None, n_jobs=-1, verify=False, progress=Fal
     FileNotFoundError, ValueError
         If a recording is gone, cannot be read, or is not the one that was indexed; what was computed of the others is
         kept in the cache.
+
+    Examples
+    --------
+    >>> from serlib import features, index
+    >>> X = features.extract(index.load("emodb"), features=features.get("mfcc-mean"))
+    >>> X.shape
+    (280, 50)
     """
     if isinstance(features, FeaturesTable):
         return features.look_up(index)
@@ -103,6 +119,14 @@ def level_and_pitch(index, *, root=None, n_jobs=-1, progress=False):
     ------
     FileNotFoundError, ValueError
         As `extract` does.
+
+    Examples
+    --------
+    >>> from serlib import features, index
+    >>> table = index.load("emodb")
+    >>> level_db, pitch_hz = features.level_and_pitch(table.head(4)).T
+    >>> len(level_db), bool((level_db < 0).all())
+    (4, True)
     """
     made_by = _made_by(pitch=audio.PITCH_HZ, voiced_db=audio.VOICED_DB, librosa=metadata.version("librosa"))
     how = {"root": root, "n_jobs": n_jobs, "progress": progress, "load": _compile_yin}
@@ -165,6 +189,12 @@ def in_chunks(job, items, *, n_jobs=-1, desc="", progress=False):
         What the progress bar is called.
     progress : bool
         Whether to show it, on stderr.
+
+    Examples
+    --------
+    >>> from serlib import features
+    >>> sorted(len(done) for done in features.in_chunks(list, ["a.wav"] * 70, n_jobs=1))
+    [6, 32, 32]
     """
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
     if len(chunks) <= 1:
@@ -192,6 +222,12 @@ def in_order(job, items, *, n_jobs=-1):
     items : iterable
     n_jobs : int
         As `extract` takes it.
+
+    Examples
+    --------
+    >>> from serlib import features
+    >>> list(features.in_order(str.upper, ["anger", "fear"], n_jobs=2))
+    ['ANGER', 'FEAR']
     """
     from joblib import effective_n_jobs
 
@@ -215,6 +251,8 @@ def in_order(job, items, *, n_jobs=-1):
 def parallel(**how):
     """Return a `joblib.Parallel`, without joblib's and numba's warnings of what does no harm.
 
+    ``n_jobs=-1`` is all processors, but no more processes than the memory holds; a Dask cluster decides for itself.
+
     joblib replaces a process that TensorFlow has made large, and warns of it; where warnings are errors, that would end
     the thread that all others wait for. numba warns of what two threads compile at once.
 
@@ -222,12 +260,37 @@ def parallel(**how):
     ----------
     **how
         As `joblib.Parallel` takes it.
+
+    Examples
+    --------
+    >>> import joblib
+    >>> from serlib import features
+    >>> features.parallel(n_jobs=1)(joblib.delayed(len)(name) for name in ("anger", "fear"))
+    [5, 4]
     """
     import joblib  # needless where one recording is predicted
 
     warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
     warnings.filterwarnings("ignore", "Compilation requested for previously compiled argument types")
+    backend, _ = joblib.parallel.get_active_backend(prefer=how.get("prefer"))
+    if how.get("n_jobs") == -1 and isinstance(backend, joblib.parallel.BACKENDS["loky"]):
+        how["n_jobs"] = min(joblib.cpu_count(), n_workers(memory_bytes()))
     return joblib.Parallel(**how)
+
+
+def n_workers(memory):
+    """Return how many processes a memory of so many bytes holds beside the one that starts them: one at least."""
+    return max(1, memory // WORKER_BYTES - 1)
+
+
+def memory_bytes():
+    """Return the memory that this process may use: the machine's, or its container's (control groups of Linux)."""
+    limits = [1 << 62]
+    with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+        limits.append(int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    with contextlib.suppress(AttributeError, OSError, ValueError):  # Windows has no sysconf
+        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    return min(limits)
 
 
 def _refuse_changes(root, paths, wanted, found):
