@@ -34,7 +34,16 @@ create table if not exists vectors (
 
 
 def content_hash(path):
-    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits."""
+    """Return the SHA-256 of a file's bytes, as 64 hexadecimal digits.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from serlib import cache
+    >>> _ = Path("empty.txt").write_bytes(b"")
+    >>> cache.content_hash("empty.txt")[:16]
+    'e3b0c44298fc1c14'
+    """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -56,6 +65,15 @@ def contents(folder, paths, *, verify=False, progress=False):
     -------
     list of str
         64 hexadecimal digits each; an empty string where there is no such file.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from serlib import cache
+    >>> _ = Path("twin-a.txt").write_text("the same"), Path("twin-b.txt").write_text("the same")
+    >>> a, b, absent = cache.contents(".", ["twin-a.txt", "twin-b.txt", "nowhere.txt"])
+    >>> a == b, absent
+    (True, '')
     """
     folder = os.path.abspath(folder)
     known = {} if verify else _known_contents(folder)
@@ -110,6 +128,14 @@ def vectors(made_by, wanted, n_numbers):
     -------
     dict of str to ndarray of float32, shape (n_numbers,)
         By content; what is not stored, or is no such vector, is left out.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import cache
+    >>> cache.store("an example", {"a" * 64: np.array([1.0, 2.0])})
+    >>> cache.vectors("an example", ["a" * 64, "b" * 64], 2)["a" * 64].tolist()
+    [1.0, 2.0]
     """
     wanted = list(dict.fromkeys(wanted))
 
@@ -126,7 +152,16 @@ def vectors(made_by, wanted, n_numbers):
 
 
 def store(made_by, fresh):
-    """Store {content hash: vector of float32}."""
+    """Store {content hash: vector of float32}.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import cache
+    >>> cache.store("another example", {"a" * 64: np.zeros(3)})
+    >>> len(cache.vectors("another example", ["a" * 64], 3))
+    1
+    """
     rows = [(made_by, content, vector.astype(np.float32).tobytes()) for content, vector in fresh.items()]
     _using(lambda cache: cache.executemany("insert or replace into vectors values (?, ?, ?)", rows))
 
@@ -138,6 +173,12 @@ def summary():
     -------
     dict
         ``file``, ``bytes``, ``n_contents`` (files whose hash is known), ``n_vectors``.
+
+    Examples
+    --------
+    >>> from serlib import cache
+    >>> list(cache.summary())
+    ['file', 'bytes', 'n_contents', 'n_vectors']
     """
     query = "select (select count(*) from contents), (select count(*) from vectors)"
     n_contents, n_vectors = _using(lambda cache: cache.execute(query).fetchone())

@@ -47,6 +47,14 @@ def bootstrap(predictions, *, level=0.95, n_draws=2000, seed=SEED):
     References
     ----------
     B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter 13.
+
+    Examples
+    --------
+    >>> from serlib import compare, evaluate, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> low, high = compare.bootstrap(result.predictions, n_draws=200)
+    >>> 0 < low < high < 1
+    True
     """
     n_right, n = metrics.speaker_counts(predictions)
     if len(n) < metrics.MIN_SPEAKERS_FOR_INTERVAL:
@@ -78,6 +86,13 @@ def by_speaker(predictions):
     -------
     DataFrame
         A row per speaker, sorted: ``n`` utterances, ``accuracy``, ``uar`` (over the emotions that the speaker has).
+
+    Examples
+    --------
+    >>> from serlib import compare, evaluate, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> compare.by_speaker(result.predictions)["n"].head(3).to_dict()
+    {'emodb/03': 37, 'emodb/11': 40, 'emodb/12': 29}
     """
     n_right, n = metrics.speaker_counts(predictions)
     accuracy = n_right.sum(axis=1) / n.sum(axis=1)
@@ -107,6 +122,13 @@ def by_group(predictions, table, *, by="gender"):
     ------
     ValueError
         If ``by`` is something else, or nothing is known of it.
+
+    Examples
+    --------
+    >>> from serlib import compare, evaluate, index, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> compare.by_group(result.predictions, index.load("emodb"))["n_speakers"].to_dict()
+    {'female': 3, 'male': 4}
     """
     if by not in GROUPINGS:
         raise ValueError(f"groups by {by!r} are unknown; expected one of {list(GROUPINGS)}. Choose one of them")
@@ -162,6 +184,15 @@ def paired_test(a, b, *, n_permutations=10_000, seed=SEED):
     ----------
     B. Phipson and G. K. Smyth, Permutation P-values should never be zero, Statistical Applications in Genetics and
     Molecular Biology 9(1), 2010.
+
+    Examples
+    --------
+    >>> from serlib import compare, evaluate, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> perfect = result.predictions.assign(y_pred=result.predictions["y_true"])
+    >>> test = compare.paired_test(result.predictions, perfect)
+    >>> test["n_speakers"], test["p"] == test["smallest_p"]
+    (7, True)
     """
     _refuse_unpaired(a, b)
     (right_a, n), (right_b, _) = metrics.speaker_counts(a), metrics.speaker_counts(b)
@@ -217,6 +248,15 @@ def all_pairs(results, *, n_permutations=10_000, seed=SEED):
     ------
     ValueError
         If there are fewer than two results, or they are not of the same utterances.
+
+    Examples
+    --------
+    >>> from serlib import compare, evaluate, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> perfect = result.predictions.assign(y_pred=result.predictions["y_true"])
+    >>> compare.all_pairs({"logistic": result.predictions, "perfect": perfect})[["a", "b", "can_show"]]
+              a        b  can_show
+    0  logistic  perfect      True
     """
     if len(results) < 2:
         found = f"results holds {list(results)}"
@@ -275,6 +315,16 @@ def reliability(predictions, *, n_bins=10):
     References
     ----------
     C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, On calibration of modern neural networks, ICML 2017.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from serlib import compare
+    >>> said = {"y_true": ["anger", "fear"], "y_pred": "anger", "p_anger": [0.95, 0.75], "p_fear": [0.05, 0.25]}
+    >>> compare.reliability(pd.DataFrame(said))
+       low  high  n  confidence  accuracy
+    0  0.7   0.8  1        0.75       0.0
+    1  0.9   1.0  1        0.95       1.0
     """
     top = _probabilities(predictions).max(axis=1)
     limits = np.linspace(0, 1, n_bins + 1)
@@ -300,6 +350,14 @@ def calibration_error(predictions, *, n_bins=10):
     -------
     float
         0 where every probability means what it says; at most 1.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from serlib import compare
+    >>> said = {"y_true": ["anger", "fear"], "y_pred": "anger", "p_anger": [0.75, 0.75], "p_fear": [0.25, 0.25]}
+    >>> compare.calibration_error(pd.DataFrame(said))
+    0.25
     """
     table = reliability(predictions, n_bins=n_bins)
     return float(np.average((table["confidence"] - table["accuracy"]).abs(), weights=table["n"]))
@@ -322,6 +380,14 @@ def temperature(predictions):
     References
     ----------
     C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, On calibration of modern neural networks, ICML 2017.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from serlib import compare
+    >>> said = {"y_true": ["anger", "anger", "fear"], "p_anger": [0.99] * 3, "p_fear": [0.01] * 3}
+    >>> compare.temperature(pd.DataFrame(said)) > 1
+    True
     """
     emotions, log_p = metrics.emotions_of(predictions), _log_probabilities(predictions)
     true = [emotions.index(emotion) for emotion in predictions["y_true"]]
@@ -349,6 +415,15 @@ def with_temperature(predictions, temperature):
     ------
     ValueError
         If a fold has no temperature, or not a positive one.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from serlib import compare
+    >>> sure = pd.DataFrame({"fold": [0], "p_anger": [0.9], "p_fear": [0.1]})
+    >>> compare.with_temperature(sure, 2)[["p_anger", "p_fear"]].round(2)
+       p_anger  p_fear
+    0     0.75    0.25
     """
     folds = predictions["fold"]
     by_row = folds.map(temperature) if hasattr(temperature, "items") else folds.map(lambda _: temperature)

@@ -73,6 +73,14 @@ def epochs_for(table, recipe, epochs=None):
     ------
     ValueError
         If fewer than 1 is asked for, or any of a classifier that learns in none.
+
+    Examples
+    --------
+    >>> from serlib import evaluate, index, recipes
+    >>> evaluate.epochs_for(index.load("emodb"), recipes.get("paper"))
+    100
+    >>> evaluate.epochs_for(index.load("emodb"), recipes.get("paper"), 20)
+    20
     """
     if epochs is not None and epochs < 1:
         raise ValueError(f"epochs is {epochs}; expected 1 or more")
@@ -106,6 +114,15 @@ def fit_fold(split, X, fold=0, *, recipe, epochs=None, seed=SEED, sample_weight=
     Returns
     -------
     Fold
+
+    Examples
+    --------
+    >>> from serlib import evaluate, features, index, recipes, split
+    >>> chosen, recipe = split.speakers(index.load("emodb")), recipes.get("mfcc-mean+logistic")
+    >>> X = features.extract(chosen.table, features=recipe.features)
+    >>> fold = evaluate.fit_fold(chosen, X, 0, recipe=recipe)
+    >>> fold.n_train + len(fold.predictions)
+    280
     """
     emotions = labels.ordered(split.table["emotion"])
     tested = (split.table["fold"] == fold).to_numpy()
@@ -176,6 +193,15 @@ def cross_validate(split, X, *, recipe, epochs=None, seed=SEED, n_jobs=None, fol
     Returns
     -------
     Result
+
+    Examples
+    --------
+    >>> from serlib import evaluate, features, index, recipes, split
+    >>> chosen, recipe = split.loso(index.load("emodb")), recipes.get("mfcc-mean+logistic")
+    >>> X = features.extract(chosen.table, features=recipe.features)
+    >>> result = evaluate.cross_validate(chosen, X, recipe=recipe)
+    >>> result.predictions["fold"].nunique()
+    7
     """
     if len(X) != len(split.table):
         raise ValueError(f"X has {len(X):,} rows, the split {len(split.table):,}; extract the features of split.table")
@@ -270,6 +296,14 @@ def run(
     ------
     ValueError
         If the protocol is unknown or cannot be had, or `normalise` is unknown.
+
+    Examples
+    --------
+    >>> from serlib import evaluate, index, recipes
+    >>> recipe = recipes.get("mfcc-mean+logistic")
+    >>> result = evaluate.run(index.load("emodb"), protocol="speakers", n_folds=3, recipe=recipe)
+    >>> len(result.predictions), result.predictions["fold"].nunique()
+    (280, 3)
     """
     splitting.protocol_name(protocol, normalise)  # before any work
     split = splitting.make(table, protocol, n_folds=n_folds, test_index=test_table, seed=seed)
@@ -306,6 +340,13 @@ def about(split, recipe, normalise=None):
         ``trained_on`` (corpora), ``settings`` (of the recipe), ``normalise``, ``synthetic``, ``labels``,
         ``relabelled``, ``dropped``, ``problems``, ``task`` (as `index.fingerprint` returns it), ``split`` (likewise,
         with the folds) and ``leaks``.
+
+    Examples
+    --------
+    >>> from serlib import evaluate, index, recipes, split
+    >>> about = evaluate.about(split.random(index.load("emodb")), recipes.get("mfcc-mean+logistic"))
+    >>> about["trained_on"], about["synthetic"], about["leaks"][0]["kind"], about["leaks"][0]["shared"]
+    ('emodb', True, 'speaker', 7)
     """
     table, known = split.table, index.sources(split.table)
     problems = [problem for source in known.values() for problem in source.get("problems", [])]
@@ -330,7 +371,15 @@ def about(split, recipe, normalise=None):
 
 
 def fingerprint(split):
-    """Return a hash of a split: which recordings with which labels are tested by which fold."""
+    """Return a hash of a split: which recordings with which labels are tested by which fold.
+
+    Examples
+    --------
+    >>> from serlib import evaluate, index, split
+    >>> table = index.load("emodb")
+    >>> evaluate.fingerprint(split.random(table)) == evaluate.fingerprint(split.speakers(table))
+    False
+    """
     columns = split.table[["utterance", "emotion", "content", "fold"]]
     return hashlib.sha256(columns.to_csv(index=False, lineterminator="\n").encode()).hexdigest()[:16]
 
@@ -355,6 +404,13 @@ def load_or_run(corpus, *, protocol, recipe, seed=SEED, test_on=None, normalise=
     Returns
     -------
     Result
+
+    Examples
+    --------
+    >>> from serlib import evaluate, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> list(result.predictions)[-7:]
+    ['p_anger', 'p_boredom', 'p_disgust', 'p_fear', 'p_happiness', 'p_neutral', 'p_sadness']
     """
     tables = [index.load(name) for name in ([corpus] if isinstance(corpus, str) else corpus)]
     table, here = index.redraw(index.join(tables), seed=seed), settings.current()

@@ -114,7 +114,14 @@ def ordered(emotions):
 
 
 def colours(emotions):
-    """Return {emotion: colour}, in the order of `ordered`; words of your own get hues that are far from each other."""
+    """Return {emotion: colour}, in the order of `ordered`; words of your own get hues that are far from each other.
+
+    Examples
+    --------
+    >>> from serlib import labels
+    >>> labels.colours(["sadness", "anger"])
+    {'anger': '#D55E00', 'sadness': '#0072B2'}
+    """
     emotions = ordered(emotions)
     own = [emotion for emotion in emotions if emotion not in COLOURS]
     hues = ((FIRST_HUE + GOLDEN * k) % 1 for k in range(len(own)))

@@ -18,12 +18,28 @@ MIN_SPEAKERS_FOR_INTERVAL = 6
 
 
 def emotions_of(predictions):
-    """Return the emotions a predictions table has probabilities for, in the vocabulary's order."""
+    """Return the emotions a predictions table has probabilities for, in the vocabulary's order.
+
+    Examples
+    --------
+    >>> from serlib import evaluate, metrics, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> metrics.emotions_of(result.predictions)
+    ('anger', 'boredom', 'disgust', 'fear', 'happiness', 'neutral', 'sadness')
+    """
     return labels.ordered(column[2:] for column in predictions if column.startswith("p_"))
 
 
 def corpus_name(rows):
-    """Return the corpora of a table's rows, sorted and joined by ``+``: ``emodb``, or ``emodb+ravdess``."""
+    """Return the corpora of a table's rows, sorted and joined by ``+``: ``emodb``, or ``emodb+ravdess``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from serlib import metrics
+    >>> metrics.corpus_name(pd.DataFrame({"corpus": ["ravdess", "emodb", "emodb"]}))
+    'emodb+ravdess'
+    """
     return "+".join(sorted(rows["corpus"].unique()))
 
 
@@ -70,7 +86,17 @@ def mean_recall(n_right, n):
 
 
 def speaker_counts(predictions):
-    """Count recognised and all utterances: two DataFrames (n_speakers, n_emotions), of emotions in ``y_true``."""
+    """Count recognised and all utterances: two DataFrames (n_speakers, n_emotions), of emotions in ``y_true``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from serlib import metrics
+    >>> said = {"speaker": ["anna", "anna", "ben"], "y_true": ["anger", "fear", "fear"], "y_pred": "fear"}
+    >>> n_right, n = metrics.speaker_counts(pd.DataFrame(said))
+    >>> n_right.to_dict("index")
+    {'anna': {'anger': 0, 'fear': 1}, 'ben': {'anger': 0, 'fear': 1}}
+    """
     is_right = predictions["y_true"] == predictions["y_pred"]
     counts = is_right.groupby([predictions["speaker"], predictions["y_true"]]).agg(["sum", "size"])
     counts = counts.unstack(fill_value=0)
@@ -78,7 +104,15 @@ def speaker_counts(predictions):
 
 
 def accuracy(predictions):
-    """Return the share of utterances whose emotion was recognised."""
+    """Return the share of utterances whose emotion was recognised.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from serlib import metrics
+    >>> metrics.accuracy(pd.DataFrame({"y_true": ["anger", "anger", "fear", "fear"], "y_pred": ["anger"] * 4}))
+    0.5
+    """
     return float((predictions["y_true"] == predictions["y_pred"]).mean())
 
 
@@ -94,6 +128,14 @@ def uar_interval(predictions, *, level=0.95):
     -------
     tuple of float or None
         (low, high), within [0, 1]; None for fewer than `MIN_SPEAKERS_FOR_INTERVAL` speakers.
+
+    Examples
+    --------
+    >>> from serlib import evaluate, metrics, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> low, high = metrics.uar_interval(result.predictions)
+    >>> low < metrics.uar(result.predictions) < high
+    True
     """
     n_right, n = speaker_counts(predictions)
     if len(n) < MIN_SPEAKERS_FOR_INTERVAL:
@@ -123,6 +165,15 @@ def jackknife(n_right, n, *, level=0.95):
     References
     ----------
     B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, Chapman & Hall 1993, chapter 11.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import metrics
+    >>> n_right, n = np.array([[4, 3], [2, 2], [3, 1], [4, 4]]), np.full((4, 2), 4)
+    >>> low, high = metrics.jackknife(n_right, n)
+    >>> round(float(low), 1), round(float(high), 1)
+    (0.3, 1.0)
     """
     n_speakers, all_right, all_n = n.shape[-2], n_right.sum(-2), n.sum(-2)
     whole = mean_recall(all_right, all_n)
@@ -143,6 +194,13 @@ def per_emotion(predictions):
     -------
     DataFrame, shape (n_emotions, 4)
         A row per emotion of the model, absent ones too (their recall is missing: nothing could be recognised).
+
+    Examples
+    --------
+    >>> from serlib import evaluate, metrics, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> metrics.per_emotion(result.predictions)["n_utterances"].head(3).to_dict()
+    {'anger': 45, 'boredom': 43, 'disgust': 30}
     """
     emotions = list(emotions_of(predictions))
     precision, recall, f1, n_utterances = sklearn.metrics.precision_recall_fscore_support(
@@ -166,6 +224,14 @@ def confusion(predictions):
     -------
     DataFrame of int, shape (n_emotions, n_emotions)
         A row per true, a column per predicted emotion, all emotions of the model, in the vocabulary's order.
+
+    Examples
+    --------
+    >>> from serlib import evaluate, metrics, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> counts = metrics.confusion(result.predictions)
+    >>> counts.shape, int(counts.loc["anger"].sum())
+    ((7, 7), 45)
     """
     emotions = list(emotions_of(predictions))
     counts = sklearn.metrics.confusion_matrix(predictions["y_true"], predictions["y_pred"], labels=emotions)
@@ -185,6 +251,14 @@ def summary(predictions):
     dict
         ``corpus``, ``protocol``, ``recipe``, ``seed``, ``n``, ``n_folds``, ``accuracy``, ``uar``, ``uar_ci95``
         (list of two, or None), ``per_emotion`` (recall, None where absent), ``chance`` (of the UAR).
+
+    Examples
+    --------
+    >>> from serlib import evaluate, metrics, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> summary = metrics.summary(result.predictions)
+    >>> summary["n"], summary["n_folds"], summary["chance"]
+    (280, 6, 0.1429)
     """
     first, interval = predictions.iloc[0], uar_interval(predictions)
     recall = per_emotion(predictions)["recall"]
@@ -204,12 +278,33 @@ def summary(predictions):
 
 
 def majority_rate(predictions):
-    """Return the accuracy of always naming the commonest emotion."""
+    """Return the accuracy of always naming the commonest emotion.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from serlib import metrics
+    >>> metrics.majority_rate(pd.DataFrame({"y_true": ["anger", "anger", "anger", "fear"]}))
+    0.75
+    """
     return float(predictions["y_true"].value_counts(normalize=True).max())
 
 
 def table_of(scored, probabilities, emotions):
-    """Return a predictions table: `scored` (what comes before ``y_pred``) and the probabilities of `emotions`."""
+    """Return a predictions table: `scored` (what comes before ``y_pred``) and the probabilities of `emotions`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from serlib import metrics
+    >>> about = {"corpus": "mine", "recipe": "my-bayes", "protocol": "loso", "seed": 42, "fold": 0, "speaker": "anna"}
+    >>> scored = pd.DataFrame([{"utterance": "a", **about, "y_true": "fear"}])
+    >>> table = metrics.table_of(scored, np.array([[0.25, 0.75]]), ("anger", "fear"))
+    >>> table[["y_true", "y_pred", "p_anger", "p_fear"]]
+      y_true y_pred  p_anger  p_fear
+    0   fear   fear     0.25    0.75
+    """
     y_pred = np.array(emotions)[probabilities.argmax(axis=1)]
     table = scored.assign(y_pred=y_pred)[list(KEYS)].reset_index(drop=True)
     columns = [f"p_{emotion}" for emotion in emotions]

@@ -41,6 +41,12 @@ class Predictor:
     ------
     FileNotFoundError, ValueError
         If there is no bundle, or it is damaged or fails its self-test.
+
+    Examples
+    --------
+    >>> from serlib import predict
+    >>> predict.Predictor("emodb-paper").contract.emotions
+    ('anger', 'boredom', 'disgust', 'fear', 'happiness', 'neutral', 'sadness')
     """
 
     def __init__(self, bundle):
@@ -103,6 +109,14 @@ class Predictor:
         Returns
         -------
         ndarray of float32, shape (n_utterances, n_emotions)
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from serlib import predict
+        >>> predictor = predict.Predictor("emodb-paper")
+        >>> predictor.probabilities(np.zeros((3, 50), np.float32)).shape
+        (3, 7)
         """
         shape = self._input.shape[1:]  # of one utterance, as the network takes it
         batches = (X[start : start + N_AT_ONCE] for start in range(0, len(X) or 1, N_AT_ONCE))
@@ -129,6 +143,14 @@ class Predictor:
         ------
         FileNotFoundError, ValueError, TypeError
             If it cannot be read as audio, or is none of these.
+
+        Examples
+        --------
+        >>> from serlib import predict, synthetic
+        >>> signal = synthetic.speech("anger", "anyone", gender="female", sr=16000)
+        >>> answer = predict.Predictor("emodb-paper").hear(signal, 16000)
+        >>> list(answer), len(answer["probabilities"])
+        (['emotion', 'probabilities', 'warnings'], 7)
         """
         array, warnings = _features_of(source, self._features, sr)
         return self._answers(array[None], [warnings])[0]
@@ -154,6 +176,14 @@ class Predictor:
         ------
         FileNotFoundError
             If a folder holds no sound file.
+
+        Examples
+        --------
+        >>> from serlib import audio, index, predict
+        >>> files = audio.files(index.corpus_folder("emodb"))[:2]
+        >>> answers = predict.Predictor("emodb-paper").hear_all([*files, "nowhere.wav"])
+        >>> [sorted(answer) for answer in answers[1:]]
+        [['emotion', 'path', 'probabilities', 'warnings'], ['error', 'path']]
         """
         files = recordings(paths)
         job = functools.partial(_compute, features=self._features)
@@ -193,6 +223,15 @@ class Predictor:
         ------
         FileNotFoundError, ValueError, TypeError
             As `hear` does, where it is met; what was heard before is yielded.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from serlib import predict, synthetic
+        >>> signal = np.tile(synthetic.speech("anger", "anyone", gender="female", sr=16000), 12)[:80000]
+        >>> heard = predict.Predictor("emodb-paper").hear_windows(signal, 16000)
+        >>> [(window["start_s"], window["end_s"]) for window in heard]
+        [(0.0, 3.0), (1.0, 4.0), (2.0, 5.0)]
         """
         if not (0 < hop_s <= window_s and math.isfinite(window_s)):
             expected = "a hop that is longer than 0 s and no longer than the window"
@@ -221,7 +260,17 @@ class Predictor:
 
 
 def is_unfamiliar(warnings):
-    """Return whether the warnings of an answer say that the recording is unlike anything the model has heard."""
+    """Return whether the warnings of an answer say that the recording is unlike anything the model has heard.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import predict
+    >>> noise = np.random.default_rng(42).normal(size=16000).clip(-1, 1).astype(np.float32)
+    >>> answer = predict.Predictor("emodb-paper").hear(noise, 16000)
+    >>> predict.is_unfamiliar(answer["warnings"])
+    True
+    """
     return any(warning.startswith(f"{UNFAMILIAR}:") for warning in warnings)
 
 
@@ -328,6 +377,13 @@ def recordings(paths):
     ------
     FileNotFoundError
         If a folder holds no sound file.
+
+    Examples
+    --------
+    >>> from serlib import index, predict
+    >>> found = predict.recordings(index.corpus_folder("emodb"))
+    >>> len(found), found[0].name
+    (280, '03a01Fa.wav')
     """
     found = []
     for path in map(Path, [paths] if isinstance(paths, (str, os.PathLike)) else paths):
@@ -361,6 +417,14 @@ def predict(paths, bundle):
     ------
     FileNotFoundError, ValueError
         If the bundle cannot be used, or a folder holds no sound file.
+
+    Examples
+    --------
+    >>> from serlib import audio, index, predict
+    >>> files = audio.files(index.corpus_folder("emodb"))[:3]
+    >>> table = predict.predict(files, "emodb-paper")
+    >>> len(table), list(table)[:3], list(table)[-2:]
+    (3, ['path', 'emotion', 'p_anger'], ['warnings', 'error'])
     """
     predictor, rows = _predictor(bundle), []
     for heard in predictor.hear_all(paths):
@@ -390,6 +454,17 @@ def windows(source, bundle, sr=None, **how):
     ------
     FileNotFoundError, ValueError, TypeError
         If the bundle or the recording cannot be used.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import predict, synthetic
+    >>> signal = np.tile(synthetic.speech("anger", "anyone", gender="female", sr=16000), 12)[:80000]
+    >>> predict.windows(signal, "emodb-paper", 16000, window_s=2, hop_s=1.5)[["start_s", "end_s"]]
+       start_s  end_s
+    0      0.0    2.0
+    1      1.5    3.5
+    2      3.0    5.0
     """
     predictor = _predictor(bundle)
     heard = predictor.hear_windows(source, sr, **how)

@@ -25,6 +25,14 @@ class Recipe:
     validation : str
         Which rows the validation curve is drawn from, where there is one: a tenth of ``train``, or ``test``; nothing is
         selected by it.
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from serlib import features, recipes
+    >>> recipe = recipes.Recipe("my-bayes", features.MfccMean(n_mfcc=20), GaussianNB())
+    >>> recipe.features.shape
+    (20,)
     """
 
     name: str
@@ -58,6 +66,13 @@ class Recipe:
         -------
         dict
             That JSON can carry; without ``random_state``, which a result holds as its seed.
+
+        Examples
+        --------
+        >>> from serlib import recipes
+        >>> settings = recipes.get("mfcc-mean+logistic").settings()
+        >>> list(settings), settings["features"]["n_mfcc"]
+        (['features', 'model', 'validation'], 50)
         """
         return json.loads(
             json.dumps(
@@ -74,7 +89,14 @@ class Recipe:
         )
 
     def fingerprint(self):
-        """Return a hash of `settings`."""
+        """Return a hash of `settings`.
+
+        Examples
+        --------
+        >>> from serlib import recipes
+        >>> recipes.get("paper").fingerprint() == recipes.get("original-2021").fingerprint()
+        False
+        """
         return hashlib.sha256(json.dumps(self.settings(), sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -25,6 +25,13 @@ class Result:
         The learning curves, by fold.
     about : dict
         What was done: ``epochs``, ``validation`` (what the curves were drawn from), ``task``, ``synthetic`` ...
+
+    Examples
+    --------
+    >>> from serlib import evaluate, recipes
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> len(result.predictions), result.about["validation"]
+    (280, 'none: this classifier learns in no epochs')
     """
 
     predictions: pd.DataFrame
@@ -34,7 +41,14 @@ class Result:
 
 
 def file_of(folder, corpus, recipe, protocol, seed):
-    """Return where a folder of results keeps a predictions table."""
+    """Return where a folder of results keeps a predictions table.
+
+    Examples
+    --------
+    >>> from serlib import results
+    >>> results.file_of("results", "emodb", "paper", "speakers", 42).as_posix()
+    'results/emodb/paper/speakers/seed-42.csv.gz'
+    """
     return Path(folder) / corpus / recipe / protocol / f"seed-{seed}.csv.gz"
 
 
@@ -55,6 +69,14 @@ def write(result, file):
     result : Result
     file : path-like
         Ends in ``.csv`` or ``.csv.gz``.
+
+    Examples
+    --------
+    >>> from serlib import evaluate, recipes, results
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> results.write(result, "written/emodb.csv")
+    >>> sorted(file.name for file in results.files_of("written/emodb.csv"))
+    ['emodb.csv', 'emodb.history.csv.gz', 'emodb.json', 'emodb.validated.csv.gz']
     """
     predictions, validated, history, sidecar = files_of(file)
     contents = {
@@ -84,6 +106,14 @@ def read(file):
         If there is none.
     ValueError
         If it is damaged.
+
+    Examples
+    --------
+    >>> from serlib import evaluate, recipes, results
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> results.write(result, "read-again/emodb.csv.gz")
+    >>> results.read("read-again/emodb.csv.gz").predictions.shape == result.predictions.shape
+    True
     """
     *tables, sidecar = files = files_of(file)
     if missing := [one for one in files if not one.is_file()]:
@@ -123,6 +153,15 @@ def stored(folder):
     DataFrame
         A row per result: its ``file`` (the predictions table), and what is in its JSON file (`metrics.summary` and
         more).
+
+    Examples
+    --------
+    >>> from serlib import evaluate, recipes, results
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("mfcc-mean+logistic"))
+    >>> results.write(result, results.file_of("my-results", "emodb", "mfcc-mean+logistic", "speakers", 42))
+    >>> results.stored("my-results")[["corpus", "protocol", "recipe", "n"]]
+      corpus  protocol              recipe    n
+    0  emodb  speakers  mfcc-mean+logistic  280
     """
     rows = []
     for file in sorted(Path(folder).glob("*/*/*/seed-*.json")):
@@ -132,7 +171,14 @@ def stored(folder):
 
 
 def files_of(file):
-    """Return the files of a result: predictions, validated, history, and the JSON file that describes them."""
+    """Return the files of a result: predictions, validated, history, and the JSON file that describes them.
+
+    Examples
+    --------
+    >>> from serlib import results
+    >>> [file.name for file in results.files_of("seed-42.csv.gz")]
+    ['seed-42.csv.gz', 'seed-42.validated.csv.gz', 'seed-42.history.csv.gz', 'seed-42.json']
+    """
     file = Path(file)
     stem = file.name.removesuffix(".gz").removesuffix(".csv")
     return [file, *(file.with_name(f"{stem}.{rest}") for rest in ("validated.csv.gz", "history.csv.gz", "json"))]

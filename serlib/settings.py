@@ -11,7 +11,15 @@ SEED = 42
 
 @dataclass(frozen=True)
 class Settings:
-    """What was left unsaid: the profile, and the folders in which it reads and writes."""
+    """What was left unsaid: the profile, and the folders in which it reads and writes.
+
+    Examples
+    --------
+    >>> from serlib import settings
+    >>> here = settings.current("tiny")
+    >>> here.profile, here.seed, here.data.name
+    ('tiny', 42, 'datasets')
+    """
 
     profile: str
     data: Path
@@ -30,13 +38,28 @@ class Settings:
 
 
 def short(path):
-    """Write a path so that a page with it can be shown: relative to the project, or only its last part."""
+    """Write a path so that a page with it can be shown: relative to the project, or only its last part.
+
+    Examples
+    --------
+    >>> from serlib import settings
+    >>> settings.short(settings.root() / "models" / "emodb-paper")
+    'models/emodb-paper'
+    """
     path, project = Path(path), root()
     return path.relative_to(project).as_posix() if path.is_relative_to(project) else f"…/{path.name}"
 
 
 def root():
-    """Return the project's folder: the nearest one above the working folder that holds ``serlib/``, else that one."""
+    """Return the project's folder: the nearest one above the working folder that holds ``serlib/``, else that one.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from serlib import settings
+    >>> settings.root() in (Path.cwd(), *Path.cwd().parents)
+    True
+    """
     try:
         here = Path.cwd()
     except FileNotFoundError:
@@ -60,6 +83,20 @@ def current(profile=None):
     ------
     ValueError
         If ``SERLIB_PROFILE`` is neither ``tiny`` nor ``full``.
+
+    Examples
+    --------
+    >>> from serlib import settings
+    >>> print(settings.current("tiny"))
+    profile  tiny
+    data     build/tiny/datasets
+    csv      build/tiny/csv
+    models   build/tiny/models
+    figures  build/tiny/figures
+    results  build/tiny/results
+    runs     build/tiny/runs
+    cache    build/tiny/cache
+    seed     42
     """
     profile = profile or os.environ.get("SERLIB_PROFILE") or "tiny"
     project = root()

@@ -54,7 +54,16 @@ def read_text(file):
 
 
 def read_json(file):
-    """Read a JSON document; ValueError, with the file's name, if it is none."""
+    """Read a JSON document; ValueError, with the file's name, if it is none.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from serlib import storage
+    >>> _ = Path("about.json").write_text('{"corpus": "emodb"}')
+    >>> storage.read_json(Path("about.json"))
+    {'corpus': 'emodb'}
+    """
     text = read_text(file)
     try:
         return json.loads(text)
@@ -63,7 +72,14 @@ def read_json(file):
 
 
 def column_names(file, text, *, separator=",", wanted=(), again="correct it"):
-    """Return a CSV text's column names; ValueError if a wanted one is missing, or the table is not regular."""
+    """Return a CSV text's column names; ValueError if a wanted one is missing, or the table is not regular.
+
+    Examples
+    --------
+    >>> from serlib import storage
+    >>> storage.column_names("words.csv", "path,emotion")
+    ['path', 'emotion']
+    """
     rows = csv.reader(io.StringIO(text), delimiter=separator)
     try:
         names = next(filter(None, rows), [])
@@ -107,6 +123,15 @@ def replacing(path):
     ------
     OSError
         With the user's path, if nothing can be written there.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from serlib import storage
+    >>> with storage.replacing("whole.txt") as new:
+    ...     _ = new.write_text("all of it")
+    >>> Path("whole.txt").read_text()
+    'all of it'
     """
     path = Path(os.path.abspath(path))
     with _naming(path, errno.errorcode):
@@ -142,7 +167,16 @@ def _naming(path, errors):
 
 
 def write_described(contents, sidecar, about):
-    """Write files, and last the JSON file that holds their SHA-256: a mismatch shows a killed writer."""
+    """Write files, and last the JSON file that holds their SHA-256: a mismatch shows a killed writer.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from serlib import storage
+    >>> storage.write_described({"numbers.csv": b"1,2"}, "numbers.json", {"corpus": "emodb"})
+    >>> list(storage.read_json(Path("numbers.json")))
+    ['corpus', 'sha256']
+    """
     refuse_place(*contents, sidecar=sidecar)
     for file, content in contents.items():
         with replacing(file) as new:
@@ -154,7 +188,17 @@ def write_described(contents, sidecar, about):
 
 
 def is_described(file, about):
-    """Return whether a file is the one that its sidecar describes; True where the sidecar has no checksum of it."""
+    """Return whether a file is the one that its sidecar describes; True where the sidecar has no checksum of it.
+
+    Examples
+    --------
+    >>> import hashlib
+    >>> from pathlib import Path
+    >>> from serlib import storage
+    >>> _ = Path("letters.csv").write_bytes(b"a,b")
+    >>> storage.is_described("letters.csv", {"sha256": {"letters.csv": hashlib.sha256(b"a,b").hexdigest()}})
+    True
+    """
     sums = about.get("sha256")
     expected = sums.get(Path(file).name) if isinstance(sums, dict) else None
     return expected is None or hashlib.sha256(Path(file).read_bytes()).hexdigest() == expected

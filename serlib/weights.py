@@ -34,6 +34,13 @@ class Weights:
         Of the file that `cut` makes of it.
     n_heads, n_dims : int
         Attention heads; the width of a layer.
+
+    Examples
+    --------
+    >>> from serlib import weights
+    >>> base = weights.KNOWN["whisper-base"]
+    >>> base.n_heads, base.n_dims, base.licence
+    (8, 512, 'MIT (OpenAI)')
     """
 
     name: str

@@ -80,6 +80,13 @@ def files(folder):
     ------
     PermissionError
         If a folder below may not be looked into: what it holds would be left out in silence.
+
+    Examples
+    --------
+    >>> from serlib import audio, index
+    >>> found = audio.files(index.corpus_folder("emodb"))
+    >>> len(found), found[0].name
+    (280, '03a01Fa.wav')
     """
     found = []
     for here, folders, names in _walk(folder):
@@ -223,6 +230,13 @@ def header(source):
     ValueError
         If it is no audio or no utterance: empty, cut off, longer than `MAX_DURATION_S`, of a rate outside `RATES_HZ`,
         of more than `MAX_CHANNELS`; the message says what was found instead.
+
+    Examples
+    --------
+    >>> from serlib import audio, index
+    >>> header = audio.header(audio.files(index.corpus_folder("emodb"))[0])
+    >>> header.sample_rate_hz, header.channels, header.container
+    (16000, 1, 'WAV')
     """
     found = inspect(source)
     if isinstance(found, Problem):
@@ -313,6 +327,14 @@ def load(source, sr):
     FileNotFoundError, ValueError
         As `header` does; also if it is damaged inside, a sample is not finite or beyond `MAX_PEAK`, or its channels
         cancel each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import audio
+    >>> audio.write("second.wav", np.zeros((16000, 2), np.float32), 16000)
+    >>> audio.load("second.wav", 8000).shape
+    (8000,)
     """
     file, head = _opened(source)
     if file is None:
@@ -411,6 +433,13 @@ def resample(signal, sr, target_sr):
     Returns
     -------
     ndarray of float32, shape (ceil(n_samples * target_sr / sr),)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import audio
+    >>> audio.resample(np.zeros(48000, np.float32), 48000, 16000).shape
+    (16000,)
     """
     if sr == target_sr:
         return signal
@@ -445,6 +474,14 @@ def write(path, signal, sr):
     path : path-like
     signal : ndarray of float32, shape (n_samples,) or (n_samples, channels)
     sr : int, Hz
+
+    Examples
+    --------
+    >>> from serlib import audio, synthetic
+    >>> signal = synthetic.speech("anger", "anyone", gender="female", sr=16000)
+    >>> audio.write("anger.wav", signal, 16000)
+    >>> audio.header("anger.wav").n_frames == len(signal)
+    True
     """
     with replacing(path) as temporary:
         temporary.write_bytes(wav_bytes(signal, sr))

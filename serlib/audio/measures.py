@@ -11,7 +11,15 @@ VOICED_DB = 25.0  # chosen by benchmarks/pitch.py, against librosa.pyin on EMODB
 
 
 def level_db(signal):
-    """Return the signal's root mean square in dB relative to full scale (-inf where it is silent)."""
+    """Return the signal's root mean square in dB relative to full scale (-inf where it is silent).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import audio
+    >>> round(float(audio.level_db(np.full(16000, 0.1, np.float32))), 1)
+    -20.0
+    """
     power = float(np.mean(np.square(signal, dtype=np.float64)))
     return 10 * math.log10(power) if power else -math.inf
 
@@ -34,6 +42,14 @@ def pitch_hz(signal, sr):
     References
     ----------
     A. de Cheveigné and H. Kawahara, "YIN, a fundamental frequency estimator for speech and music", JASA 111, 2002.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import audio
+    >>> tone = np.sin(2 * np.pi * 220 * np.arange(16000) / 16000).astype(np.float32)
+    >>> round(audio.pitch_hz(tone, 16000), -1)
+    220.0
     """
     if level_db(signal) == -math.inf:
         return math.nan
@@ -61,6 +77,15 @@ def trim(signal, top_db, *, frame_length=2048, hop_length=512):
     -------
     ndarray of float32, shape (n_kept,)
         A view. Where all is silent, nothing is cut off.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import audio
+    >>> silence, speech = np.zeros(16000, np.float32), np.full(16000, 0.5, np.float32)
+    >>> trimmed = audio.trim(np.concatenate([silence, speech, silence]), 40)
+    >>> len(speech) <= len(trimmed) < 1.2 * len(speech)
+    True
     """
     padded = np.pad(signal.astype(np.float64), frame_length // 2)
     power = np.cumsum(np.concatenate([[0.0], padded**2]))
@@ -82,6 +107,13 @@ def warnings(signal, sr):
     -------
     list of str
         Each is a kind, a colon, what was found and what to do; empty if nothing is wrong.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import audio
+    >>> audio.warnings(np.zeros(16000, np.float32), 16000)
+    ['silent: every sample is zero; see whether the microphone is muted']
     """
     found = []
     duration_s, level, n_clipped = len(signal) / sr, level_db(signal), int(np.sum(np.abs(signal) >= 0.999))

@@ -20,8 +20,17 @@ def in_room(signal, sr, *, rng, reverberation_s, direct_db, noise_db):
 
     Returns
     -------
-    ndarray of float32, shape (n_samples + reverberation,)
+    ndarray of float32, shape (n_samples + reverberation - 1,)
         As loud as the signal.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import audio, synthetic
+    >>> signal = synthetic.speech("anger", "anyone", gender="female", sr=16000)
+    >>> how = {"rng": np.random.default_rng(42), "reverberation_s": 0.5, "direct_db": 5, "noise_db": 30}
+    >>> len(audio.in_room(signal, 16000, **how)) > len(signal)
+    True
     """
     import scipy.signal  # which prediction does without
 

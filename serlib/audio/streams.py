@@ -48,6 +48,14 @@ def stream(source, sr, target_sr):
     ------
     FileNotFoundError, ValueError, TypeError
         As `load` does, however long the recording and whatever its channels; what was decoded before is yielded.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import audio
+    >>> chunks = [np.zeros(16000, np.float32)] * 3
+    >>> sum(len(block) for block in audio.stream(chunks, 16000, 8000))
+    24000
     """
     resampler = None
     for block, block_sr in _chunks(source, sr):
@@ -70,6 +78,13 @@ def envelope(source, sr=None, *, step_s=0.05):
     Returns
     -------
     ndarray of float32, shape (n_steps, 2)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import audio
+    >>> audio.envelope(np.zeros(16000, np.float32), 16000).shape
+    (20, 2)
     """
     n = round(step_s * ENVELOPE_HZ)
     kept, found = np.zeros(0, np.float32), []
@@ -93,6 +108,13 @@ def excerpt(source, sr, target_sr, start_s, end_s):
     Returns
     -------
     ndarray of float32, shape (n_samples,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import audio
+    >>> audio.excerpt(np.zeros(160000, np.float32), 16000, 8000, 2.0, 3.5).shape
+    (12000,)
     """
     first, last, n = round(start_s * target_sr), round(end_s * target_sr), 0
     kept = [np.zeros(0, np.float32)]

@@ -129,6 +129,13 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         Of Python and the libraries that made it.
     golden : Golden
     onnx_sha256 : str
+
+    Examples
+    --------
+    >>> from serlib import bundle
+    >>> contract = bundle.read(bundle.find("emodb-paper"))
+    >>> contract.corpus, contract.kind.shape
+    ('emodb', (50,))
     """
 
     format: int = BUNDLE_FORMAT
@@ -168,12 +175,26 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def shipped():
-    """Return the bundles that come with this package: folders by name."""
+    """Return the bundles that come with this package: folders by name.
+
+    Examples
+    --------
+    >>> from serlib import bundle
+    >>> sorted(bundle.shipped())
+    ['emodb-paper', 'strangers']
+    """
     return {file.parent.name: file.parent for file in sorted(SHIPPED.glob("*/bundle.json"))}
 
 
 def find(name):
-    """Return the folder that a bundle's name means: a folder of that name, else one that comes with this package."""
+    """Return the folder that a bundle's name means: a folder of that name, else one that comes with this package.
+
+    Examples
+    --------
+    >>> from serlib import bundle
+    >>> bundle.find("strangers").name
+    'strangers'
+    """
     return Path(name) if Path(name).exists() else shipped().get(str(name), Path(name))
 
 
@@ -186,6 +207,13 @@ def at_hand():
         Folders by what to call them.
     unusable : dict of str to str
         Why others cannot be used, and what to do.
+
+    Examples
+    --------
+    >>> from serlib import bundle
+    >>> bundles, unusable = bundle.at_hand()
+    >>> "emodb-paper" in bundles
+    True
     """
     bundles, unusable = shipped(), {}
     for folder in sorted(file.parent for file in settings.current().models.glob("*/bundle.json")):
@@ -214,6 +242,12 @@ def read(folder):
         If there is no bundle.
     ValueError
         If it is damaged or of another version.
+
+    Examples
+    --------
+    >>> from serlib import bundle
+    >>> bundle.read(bundle.find("emodb-paper")).emotions
+    ('anger', 'boredom', 'disgust', 'fear', 'happiness', 'neutral', 'sadness')
     """
     folder, again = Path(folder), "train the model again"
     file = folder / "bundle.json"
@@ -249,7 +283,14 @@ def read(folder):
 
 
 def read_part(folder, name):
-    """Read a file of a bundle: bytes, at most `MAX_BYTES`."""
+    """Read a file of a bundle: bytes, at most `MAX_BYTES`.
+
+    Examples
+    --------
+    >>> from serlib import bundle
+    >>> bundle.read_part(bundle.find("emodb-paper"), "MODEL_CARD.md").decode().splitlines()[0]
+    '# emodb, recipe paper'
+    """
     file = Path(folder) / name
     if not file.is_file():
         raise ValueError(f"{file} is missing; train the model again")

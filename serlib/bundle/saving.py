@@ -47,6 +47,14 @@ def train(table, *, recipe, folder=None, epochs=None, seed=settings.SEED, root=N
     ------
     ValueError, OSError
         If the folder cannot be replaced, the table cannot be trained on, or the classifier cannot be exported.
+
+    Examples
+    --------
+    >>> from serlib import bundle, index, recipes
+    >>> recipe = recipes.get("mfcc-mean+logistic")
+    >>> saved, fold, folder = bundle.train(index.load("emodb"), recipe=recipe, folder="trained")
+    >>> sorted(file.name for file in folder.iterdir())
+    ['MODEL_CARD.md', 'bundle.json', 'model.onnx']
     """
     from .. import evaluate, split
 
@@ -60,7 +68,14 @@ def train(table, *, recipe, folder=None, epochs=None, seed=settings.SEED, root=N
 
 
 def folder_of(table, recipe):
-    """Return where the current profile keeps the bundle of a recipe, trained on a table."""
+    """Return where the current profile keeps the bundle of a recipe, trained on a table.
+
+    Examples
+    --------
+    >>> from serlib import bundle, index, recipes
+    >>> bundle.folder_of(index.load("emodb"), recipes.get("paper")).name
+    'emodb-paper'
+    """
     from .. import index
 
     task = f"-{index.fingerprint(table)[:8]}" if table.attrs.get("relabelled") else ""
@@ -101,6 +116,15 @@ def save(folder, fold, split, *, X, recipe, voice=None, distance=None, never_hea
     ValueError
         If `folder` is there and is not a bundle, the features are not in `features.KINDS`, or the classifier cannot be
         exported.
+
+    Examples
+    --------
+    >>> from serlib import bundle, evaluate, features, index, recipes, split
+    >>> chosen, recipe = split.from_parts(index.load("emodb")), recipes.get("mfcc-mean+logistic")
+    >>> X = features.extract(chosen.table, features=recipe.features)
+    >>> saved = bundle.save("saved", evaluate.fit_fold(chosen, X, recipe=recipe), chosen, X=X, recipe=recipe)
+    >>> saved.score.protocol, saved.score.n
+    ('random', 56)
     """
     from .. import index, metrics
     from ..models import HISTORY_COLUMNS
@@ -166,7 +190,16 @@ def scored_fold(fold):
 
 
 def to_onnx(model, shape):
-    """Return a fitted classifier as the bytes of an ONNX file whose output is the probabilities; `shape` is X[0]'s."""
+    """Return a fitted classifier as the bytes of an ONNX file whose output is the probabilities; `shape` is X[0]'s.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import bundle, models
+    >>> X, y = np.eye(4, dtype=np.float32), np.array(["anger", "fear", "anger", "fear"])
+    >>> isinstance(bundle.to_onnx(models.get("logistic").fit(X, y), (4,)), bytes)
+    True
+    """
     if hasattr(model, "to_onnx"):
         return model.to_onnx()
     from skl2onnx import to_onnx, update_registered_converter
@@ -195,7 +228,19 @@ def to_onnx(model, shape):
 
 
 def refuse_place(folder):
-    """Raise if a bundle cannot be written: what is there is no bundle, or holds more, which would be lost."""
+    """Raise if a bundle cannot be written: what is there is no bundle, or holds more, which would be lost.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from serlib import bundle
+    >>> Path("thesis").mkdir(exist_ok=True)
+    >>> _ = Path("thesis", "chapter.txt").write_text("Introduction")
+    >>> bundle.refuse_place("thesis")
+    Traceback (most recent call last):
+        ...
+    ValueError: thesis exists and is not a bundle; nothing was written. Name another place with -o
+    """
     folder = Path(folder)
     if folder.exists() and not (folder / "bundle.json").is_file():
         raise ValueError(f"{folder} exists and is not a bundle; nothing was written. Name another place with -o")
@@ -225,6 +270,15 @@ def write_score(folder, result):
     ------
     FileNotFoundError, ValueError
         If there is no bundle, it is damaged, or the result is not of its task.
+
+    Examples
+    --------
+    >>> from serlib import bundle, evaluate, index, recipes
+    >>> recipe = recipes.get("mfcc-mean+logistic")
+    >>> _, _, folder = bundle.train(index.load("emodb"), recipe=recipe, folder="scored")
+    >>> result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipe)
+    >>> bundle.write_score(folder, result).speaker_independent.n_folds
+    6
     """
     from .. import metrics
 
@@ -268,7 +322,15 @@ def _write_contract(folder, bundle):
 
 
 def golden_wav():
-    """Return a little synthetic speech as the bytes of a WAV file."""
+    """Return a little synthetic speech as the bytes of a WAV file.
+
+    Examples
+    --------
+    >>> import io
+    >>> from serlib import audio, bundle
+    >>> audio.header(io.BytesIO(bundle.golden_wav())).channels
+    1
+    """
     from .. import synthetic
 
     return audio.wav_bytes(synthetic.speech("neutral", "golden", gender="female", sr=16000)[:8000], 16000)

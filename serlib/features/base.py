@@ -23,6 +23,18 @@ class Features(msgspec.Struct, frozen=True, tag_field="kind", tag="features"):
     ----------
     about, cost, licence : str
         For the list that ``python -m serlib recipes`` prints.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import features
+    >>> class Loudness(features.Features, frozen=True, tag="loudness"):
+    ...     sr: int = 16000
+    ...     shape = (1,)
+    ...     def transform(self, signal):
+    ...         return np.array([np.std(signal)])
+    >>> features.apply(Loudness(), np.zeros(16000, np.float32))
+    array([0.], dtype=float32)
     """
 
     about: ClassVar[str] = ""
@@ -68,7 +80,15 @@ class Features(msgspec.Struct, frozen=True, tag_field="kind", tag="features"):
 
 
 def to_dict(features):
-    """Return features as a dict that JSON can carry; the key ``kind`` holds the name of the kind."""
+    """Return features as a dict that JSON can carry; the key ``kind`` holds the name of the kind.
+
+    Examples
+    --------
+    >>> from serlib import features
+    >>> fields = features.to_dict(features.get("log-mel"))
+    >>> fields["kind"], fields["n_mels"]
+    ('log-mel', 64)
+    """
     return msgspec.to_builtins(features)
 
 
@@ -79,6 +99,12 @@ def from_dict(fields):
     ------
     ValueError
         If the kind is not in `KINDS`, or a field is unknown or out of range.
+
+    Examples
+    --------
+    >>> from serlib import features
+    >>> features.from_dict({"kind": "mfcc-mean", "n_mfcc": 20}).shape
+    (20,)
     """
     kind = KINDS.get(fields.get("kind")) if isinstance(fields, dict) else None
     if kind is None:
@@ -102,6 +128,13 @@ def apply(features, signal):
     ------
     ValueError
         If the shape is not ``features.shape``, or a number is not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import features
+    >>> features.apply(features.get("mfcc-mean"), np.zeros(22050, np.float32)).shape
+    (50,)
     """
     array = np.asarray(features.transform(signal), np.float32)
     if array.shape != tuple(features.shape):
@@ -112,7 +145,15 @@ def apply(features, signal):
 
 
 def identity(features):
-    """Return what identifies features in the cache: the fields, the weights, and for a kind of your own its code."""
+    """Return what identifies features in the cache: the fields, the weights, and for a kind of your own its code.
+
+    Examples
+    --------
+    >>> from serlib import features
+    >>> mfcc = features.get("mfcc-mean")
+    >>> features.identity(mfcc) == features.to_dict(mfcc)
+    True
+    """
     fields = to_dict(features)
     if hasattr(features, "weights_sha256"):
         fields["weights_sha256"] = features.weights_sha256

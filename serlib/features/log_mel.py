@@ -13,6 +13,13 @@ class LogMel(Spectral, frozen=True, tag="log-mel"):
 
     A longer utterance is cut to its middle; a shorter one is padded at its end with the lowest value it could have
     (``top_db`` below the loudest). Values are dB relative to the loudest of the utterance, so that the level is lost.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import features
+    >>> features.LogMel(n_frames=100).transform(np.zeros(48000, np.float32)).shape
+    (100, 64)
     """
 
     about: ClassVar[str] = "log-mel spectrogram, 300 frames of 64 bands (3 s)"

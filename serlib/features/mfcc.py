@@ -68,7 +68,14 @@ class _Mfcc(Spectral, frozen=True):
 
 
 class MfccMean(_Mfcc, frozen=True, tag="mfcc-mean"):
-    """The mean of each MFCC over an utterance: what the original project describes. Settings as in `Spectral`."""
+    """The mean of each MFCC over an utterance: what the original project describes. Settings as in `Spectral`.
+
+    Examples
+    --------
+    >>> from serlib import features
+    >>> features.MfccMean(n_mfcc=20).shape
+    (20,)
+    """
 
     about: ClassVar[str] = "50 MFCCs, averaged over time (the original project's)"
     cost: ClassVar[str] = "1 ms an utterance"
@@ -86,6 +93,12 @@ class MfccFunctionals(_Mfcc, frozen=True, tag="mfcc-functionals"):
 
     Settings as in `Spectral`. Deltas are librosa's (a Savitzky-Golay filter over 9 frames); the level is the power of
     a frame in dB.
+
+    Examples
+    --------
+    >>> from serlib import features
+    >>> features.MfccFunctionals(n_mfcc=13).shape
+    (189,)
     """
 
     about: ClassVar[str] = "mean, spread and percentiles of 20 MFCCs, their deltas and the level"
@@ -121,6 +134,15 @@ def functionals(contours):
     -------
     ndarray of float32, shape (7 * n_contours,)
         The means of all contours, then their standard deviations, then each of `PERCENTILES`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import features
+    >>> features.functionals(np.array([[1.0, 2.0, 3.0]])).shape
+    (7,)
+    >>> float(features.functionals(np.array([[1.0, 2.0, 3.0]]))[0])
+    2.0
     """
     percentiles = np.percentile(contours, PERCENTILES, axis=1)
     return np.vstack([contours.mean(axis=1), contours.std(axis=1), percentiles]).ravel().astype(np.float32)
@@ -147,6 +169,14 @@ def mfcc(signal, sr, *, features):
     ------
     ValueError
         If ``sr`` differs, or the signal is empty or not finite.
+
+    Examples
+    --------
+    >>> from serlib import features, synthetic
+    >>> signal = synthetic.speech("anger", "anyone", gender="female", sr=22050)
+    >>> mfcc = features.mfcc(signal, 22050, features=features.get("mfcc-mean"))
+    >>> len(mfcc), mfcc.shape[1] == 1 + len(signal) // 256
+    (50, True)
     """
     return _cepstrum(mel_db(signal, sr, features=features).astype(np.float64), features)
 
@@ -171,6 +201,13 @@ def mean_mfcc(signal, sr, *, features):
     ------
     ValueError
         If ``sr`` differs, or the signal is empty or not finite.
+
+    Examples
+    --------
+    >>> from serlib import features, synthetic
+    >>> signal = synthetic.speech("anger", "anyone", gender="female", sr=22050)
+    >>> features.mean_mfcc(signal, 22050, features=features.get("mfcc-mean")).shape
+    (50,)
     """
     mean = mel_db(signal, sr, features=features).mean(axis=1, dtype=np.float64)
     return _cepstrum(mean, features).astype(np.float32)
@@ -195,6 +232,13 @@ def mel_db(signal, sr, *, features):
     ------
     ValueError
         If ``sr`` differs, or the signal is empty or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import features
+    >>> features.mel_db(np.zeros(22050, np.float32), 22050, features=features.get("mfcc-mean")).shape
+    (128, 87)
     """
     return _decibel(_mel(_power(signal, sr, features), features), features)
 
@@ -222,6 +266,13 @@ def spectrogram_db(signal, sr, *, features):
     ------
     ValueError
         If ``sr`` differs, or the signal is empty or not finite.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import features
+    >>> features.spectrogram_db(np.zeros(22050, np.float32), 22050, features=features.get("mfcc-mean")).shape
+    (257, 87)
     """
     return _decibel(_power(signal, sr, features).T, features)
 
@@ -291,6 +342,13 @@ def mel_bands(sr, n_fft, n_mels):
     ----------
     M. Slaney, Auditory Toolbox, Technical Report 1998-010, Interval Research Corporation, 1998. The numbers are
     those of `librosa.filters.mel`, whose import takes seconds.
+
+    Examples
+    --------
+    >>> from serlib import features
+    >>> bands = features.mel_bands(16000, 512, 64)
+    >>> bands.shape
+    (64, 257)
     """
     edges = _mel_to_hz(np.linspace(0.0, _hz_to_mel(sr / 2), n_mels + 2))
     slopes = edges[:, None] - np.fft.rfftfreq(n_fft, 1 / sr)[None, :]
@@ -331,6 +389,15 @@ def invert(mfcc, *, features):
     -------
     ndarray of float32, shape (n_samples,)
         The same each time: all phases begin at zero.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import features
+    >>> kind = features.get("mfcc-mean")
+    >>> mfcc = features.mfcc(np.zeros(2048, np.float32), kind.sr, features=kind)
+    >>> features.invert(mfcc, features=kind).shape
+    (2048,)
     """
     import librosa
 

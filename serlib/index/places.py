@@ -29,6 +29,13 @@ def load(corpus, *, label_version=None, progress=False):
     ------
     FileNotFoundError
         If the profile is ``full`` and the corpus is not under its data folder.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> table = index.load("emodb")
+    >>> table.loc[0, ["utterance", "speaker", "emotion", "part"]].tolist()
+    ['emodb/03a01Fa', 'emodb/03', 'happiness', 'train']
     """
     passport, here = corpora.get(corpus), settings.current()
     folder = corpus_folder(passport.id)
@@ -43,7 +50,14 @@ def load(corpus, *, label_version=None, progress=False):
 
 
 def table_file(corpus, *, label_version=None, seed=SEED, keep_flagged=False):
-    """Return where the current profile keeps a corpus's index table: another file for whatever is not the default."""
+    """Return where the current profile keeps a corpus's index table: another file for whatever is not the default.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> index.table_file("emodb").name
+    'emodb.csv'
+    """
     passport = corpora.get(corpus)
     name = passport.id
     if label_version not in (None, next(iter(passport.label_versions))):
@@ -67,6 +81,13 @@ def at_hand(names=None):
         Index tables by corpus id.
     missing : dict of str to str
         Why the others could not be indexed, and what to do.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> tables, missing = index.at_hand(["emodb"])
+    >>> list(tables), missing
+    (['emodb'], {})
     """
     own, missing = ({}, {}) if names else corpora.own_in(settings.current().data)
     tables = {}
@@ -85,6 +106,12 @@ def first_at_hand(preferred="emodb"):
     ------
     FileNotFoundError
         If there is none; the message says how to get the preferred one.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> index.first_at_hand().attrs["corpus"]
+    'emodb'
     """
     why = {}
     for name in (preferred, *corpora.NAMES):
@@ -102,6 +129,12 @@ def corpus_folder(corpus):
     ------
     FileNotFoundError
         If the profile is ``full`` and the corpus is not under its data folder.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> index.corpus_folder("emodb").name
+    'EMODB'
     """
     passport, here = corpora.get(corpus), settings.current()
     if here.profile == "tiny" and not passport.home:
@@ -140,6 +173,13 @@ def root_of(table, corpus=None, root=None):
         If nothing is there.
     ValueError
         If the table has several corpora, and `corpus` or the folder of each is not given.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> table = index.load("emodb")
+    >>> (index.root_of(table) / table.loc[0, "path"]).is_file()
+    True
     """
     found = names(table)
     if corpus is None and len(found) > 1:
@@ -164,7 +204,14 @@ def root_of(table, corpus=None, root=None):
 
 
 def is_synthetic(table):
-    """Return whether any recording of a table is synthetic speech."""
+    """Return whether any recording of a table is synthetic speech.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> index.is_synthetic(index.load("emodb"))
+    True
+    """
     if "synthetic" in table.attrs:
         return bool(table.attrs["synthetic"])
     return any(synthetic.read_marker(root_of(table, name)) is not None for name in names(table))

@@ -49,6 +49,13 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
         If there is no such folder.
     ValueError
         If no utterance of the corpus is in it, or it has no such version of labels.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> table = index.scan(index.corpus_folder("emodb"), "emodb")
+    >>> len(table), table["speaker"].nunique(), table.attrs["problems"]
+    (280, 7, [])
     """
     root, passport = Path(path), passport_of(path, corpus)
     if not root.is_dir():
@@ -107,7 +114,14 @@ def scan(path, corpus=None, *, seed=SEED, label_version=None, keep_flagged=False
 
 
 def passport_of(path, corpus=None):
-    """Return the passport of the corpus called `corpus`, or else the one in a folder; ValueError if there is none."""
+    """Return the passport of the corpus called `corpus`, or else the one in a folder; ValueError if there is none.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> index.passport_of(index.corpus_folder("emodb"), "emodb").language
+    'deu'
+    """
     if isinstance(corpus, corpora.Passport):
         return corpus
     is_shipped = corpus is not None and any(corpora.is_called(corpus, name) for name in corpora.NAMES)

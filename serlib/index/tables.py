@@ -22,7 +22,16 @@ PARTS = ("train", "validation", "test", "")
 
 
 def random_parts(emotions, *, test_size=0.2, seed=SEED):
-    """Draw ``train`` or ``test`` for each utterance, stratified; an emotion's last utterance stays in ``train``."""
+    """Draw ``train`` or ``test`` for each utterance, stratified; an emotion's last utterance stays in ``train``.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from serlib import index
+    >>> parts = index.random_parts(pd.Series(["anger"] * 10 + ["fear"] * 5))
+    >>> sorted(parts.tolist()).count("test")
+    3
+    """
     emotions = np.asarray(emotions, dtype=object)
     counts = pd.Series(emotions).value_counts().sort_index()
     share = counts * test_size
@@ -48,6 +57,14 @@ def redraw(table, *, seed):
     -------
     DataFrame
         A copy; what was kept out stays out. ``attrs["held_out"]`` names the speakers.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> table = index.load("emodb")
+    >>> other = index.redraw(table, seed=1)
+    >>> bool((other["part"] == table["part"]).all()), int((other["part"] == "test").sum())
+    (False, 56)
     """
     drawn = check(table).copy()
     for _, rows in table[table["part"] != ""].groupby("corpus"):
@@ -129,6 +146,13 @@ def hold_out(table, speakers):
     ------
     ValueError
         If there is no such speaker, there are several, or nobody is left to train on.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> table = index.hold_out(index.load("emodb"), ["03", "11"])
+    >>> sorted(table.loc[table["part"] == "test", "speaker"].unique())
+    ['emodb/03', 'emodb/11']
     """
     table = check(table)
     used, chosen = table["part"] != "", []
@@ -160,6 +184,12 @@ def parts(table):
     DataFrame of int, shape (n_emotions + 1, n_parts + 1)
         Columns ``total``, ``train``, ``validation`` if there is such a part, ``test``; a row per emotion in
         `serlib.labels`' order, and one for ``all``.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> index.parts(index.load("emodb")).loc["all"].to_dict()
+    {'total': 280, 'train': 224, 'test': 56}
     """
     used = table[table["part"] != ""]
     names = [part for part in PARTS[:3] if part != "validation" or (used["part"] == part).any()]
@@ -188,6 +218,13 @@ def write(table, csv):
         serlib's.
     IsADirectoryError
         If a folder is there.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> index.write(index.load("emodb"), "tables/emodb.csv")
+    >>> len(index.read("tables/emodb.csv"))
+    280
     """
     csv = Path(csv)
     if csv.name == corpora.OWN_TABLE:
@@ -216,6 +253,13 @@ def read(csv):
         If there is no such file.
     ValueError
         If it is not an index table: columns missing, or as `check` says.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> index.write(index.load("emodb"), "tables/again.csv")
+    >>> index.read("tables/again.csv").equals(index.load("emodb"))
+    True
     """
     csv = Path(csv)
     if not csv.is_file():
@@ -280,6 +324,14 @@ def check(table, *, called="the table", again="index the corpus again"):
     ValueError
         If a column is missing, an utterance is there twice, an emotion or part is unknown, a speaker is missing, a
         number is impossible, or a path leads out of the corpus's folder.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> index.check("emodb.csv")
+    Traceback (most recent call last):
+        ...
+    TypeError: the table is a str; expected an index table (DataFrame). See index.load
     """
     if not isinstance(table, pd.DataFrame):
         raise TypeError(f"{called} is a {type(table).__name__}; expected an index table (DataFrame). See index.load")
@@ -308,7 +360,14 @@ def check(table, *, called="the table", again="index the corpus again"):
 
 
 def names(table):
-    """Return the ids of a table's corpora, sorted."""
+    """Return the ids of a table's corpora, sorted.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> index.names(index.load("emodb"))
+    ['emodb']
+    """
     return sorted(table["corpus"].unique())
 
 
@@ -328,6 +387,13 @@ def join(tables):
     ------
     ValueError
         If there are none, an utterance is in two of them, or one of them is not an index table.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> both = index.join([index.load("emodb"), index.load("tess")])
+    >>> index.names(both), both.attrs["corpus"]
+    (['emodb', 'tess'], 'emodb+tess')
     """
     tables = [check(table, called=f"table {number} of {len(tables)}") for number, table in enumerate(tables, 1)]
     if not tables:
@@ -351,7 +417,15 @@ def join(tables):
 
 
 def sources(table):
-    """Return what is known of each corpus of a table: {corpus id: what `attrs` holds of it}."""
+    """Return what is known of each corpus of a table: {corpus id: what `attrs` holds of it}.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> about = index.sources(index.load("emodb"))
+    >>> about["emodb"]["labels"]
+    'file-names'
+    """
     if "sources" in table.attrs:
         return {name: table.attrs["sources"].get(name, {}) for name in names(table)}
     found = names(table)
@@ -360,7 +434,14 @@ def sources(table):
 
 
 def label_versions(table):
-    """Return the version of the labels of each corpus of a table: a name, or {corpus id: name} for several."""
+    """Return the version of the labels of each corpus of a table: a name, or {corpus id: name} for several.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> index.label_versions(index.load("emodb"))
+    'file-names'
+    """
     versions = {name: about.get("labels") for name, about in sources(table).items()}
     return versions if len(versions) > 1 else next(iter(versions.values()))
 
@@ -383,6 +464,15 @@ def fingerprint(table):
     -------
     str
         16 hexadecimal digits.
+
+    Examples
+    --------
+    >>> from serlib import index
+    >>> table = index.load("emodb")
+    >>> index.fingerprint(table) == index.fingerprint(index.redraw(table, seed=1))
+    True
+    >>> index.fingerprint(table) == index.fingerprint(index.relabel(table, mapping={"boredom": "neutral"}))
+    False
     """
     used = table.loc[table["part"] != "", ["utterance", "emotion", "content"]].sort_values("utterance")
     text = used.to_csv(index=False, lineterminator="\n")

@@ -36,7 +36,14 @@ __all__ = [
 
 @dataclass(frozen=True)
 class NamedClassifier:
-    """What ``python -m serlib recipes`` says of a classifier: what it is, what it costs, under which licence."""
+    """What ``python -m serlib recipes`` says of a classifier: what it is, what it costs, under which licence.
+
+    Examples
+    --------
+    >>> from serlib import models
+    >>> models.NAMES["forest"].about
+    'random forest of 200 trees'
+    """
 
     about: str
     cost: str
@@ -89,7 +96,14 @@ def get(name):
 
 
 def has_epochs(model):
-    """Return whether a classifier learns in epochs, and so has learning curves."""
+    """Return whether a classifier learns in epochs, and so has learning curves.
+
+    Examples
+    --------
+    >>> from serlib import models
+    >>> models.has_epochs(models.get("cnn")), models.has_epochs(models.get("svm"))
+    (True, False)
+    """
     return "epochs" in model.get_params()
 
 
@@ -100,6 +114,12 @@ def with_epochs(model, epochs):
     ------
     ValueError
         If it learns in none.
+
+    Examples
+    --------
+    >>> from serlib import models
+    >>> models.with_epochs(models.get("cnn"), 20).epochs
+    20
     """
     if not has_epochs(model):
         raise ValueError(f"{type(model).__name__} does not learn in epochs; leave their number out")
@@ -107,7 +127,14 @@ def with_epochs(model, epochs):
 
 
 def seeded(model, seed):
-    """Return a copy, not fitted, whose random choices are drawn from a seed."""
+    """Return a copy, not fitted, whose random choices are drawn from a seed.
+
+    Examples
+    --------
+    >>> from serlib import models
+    >>> models.seeded(models.get("forest"), 1).random_state
+    1
+    """
     copy = clone(model)
     names = [name for name in copy.get_params() if name == "random_state" or name.endswith("__random_state")]
     return copy.set_params(**dict.fromkeys(names, seed))
@@ -120,6 +147,12 @@ def balanced(model):
     ------
     ValueError
         If it cannot.
+
+    Examples
+    --------
+    >>> from serlib import models
+    >>> models.balanced(models.get("forest")).class_weight
+    'balanced'
     """
     names = [name for name in model.get_params() if name == "class_weight" or name.endswith("__class_weight")]
     if not names:
