@@ -3,6 +3,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -243,3 +244,34 @@ def test_every_notebook_is_in_the_table_and_the_other_way_round():
 def test_no_local_path_is_named(page):
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"/(home|root|work|tmp|Users)/", text)
+
+
+def test_what_contributing_shows_can_be_done(made, tmp_path):
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    diffs = re.findall(r"```diff\n(.*?)```", text, re.DOTALL)
+    assert [("level" in diff, "neighbours" in diff, "_ages" in diff) for diff in diffs] == [
+        *((True, False, False), (False, True, False), (False, False, True), (False, False, True))
+    ]
+    assert max(diff.count("\n") for diff in diffs) < 40
+    shutil.copytree(ROOT / "serlib", tmp_path / "serlib", ignore=shutil.ignore_patterns("__pycache__"))
+    put_at_hand(made, tmp_path)
+    for diff in diffs:
+        command = ["git", "apply", "-"]
+        subprocess.run(command, input=diff, text=True, cwd=tmp_path, check=True)
+    code = """
+from serlib import evaluate, index, metrics, recipes, widgets
+result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("level+neighbours"))
+summary = metrics.summary(result.predictions)
+print(summary["recipe"], summary["uar"] > 1.5 * summary["chance"])
+figure = widgets.explore_ages({name: index.load(name) for name in ("emodb", "savee")})
+figure.controls["corpus"].value = "savee"
+print(figure.picture.alt)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["level+neighbours True", "A histogram of ages of savee's speakers."]
+    passport = tmp_path / "VOICES" / "passport.toml"
+    passport.parent.mkdir()
+    passport.write_text(re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1], encoding="utf-8")
+    assert corpora.own(passport.parent).parse("s1_7_ang.wav").emotion == "anger"
