@@ -76,15 +76,19 @@ def _print_report(report):
 def index_command(
     path: Folder = None,
     name: CorpusName = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The table to write.")] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Draws the random part.")] = settings.SEED,
-    label_version: Annotated[str | None, typer.Option("--labels", help="Which version of the labels to take.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Table to write.")] = None,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, max=MAX_SEED, help="Seed of the random test part.")
+    ] = settings.SEED,
+    label_version: Annotated[
+        str | None, typer.Option("--labels", help="Version of the labels, where a corpus has several.")
+    ] = None,
     keep_flagged: Annotated[
-        bool, typer.Option("--keep-flagged", help="Give defective utterances a part all the same.")
+        bool, typer.Option("--keep-flagged", help="Keep defective utterances in training and test.")
     ] = False,
     as_json: AsJson = False,
 ):
-    """Write a corpus's index table, with its random 80/20 part."""
+    """Write the index table of a corpus: a row per utterance, with a random 80/20 part."""
     from .. import index
 
     if path is None and name is None:
@@ -129,12 +133,12 @@ def index_command(
 
 @app.command("download")
 def download_command(
-    name: Annotated[str, typer.Argument(help="The corpus or the encoder, by its name.")],
+    name: Annotated[str, typer.Argument(help="Name of a corpus or a speech encoder.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Where the corpora lie; by default SERLIB_DATA or datasets/.")
+        Path | None, typer.Option("-o", "--output", help="Folder of the corpora; default: SERLIB_DATA or datasets/.")
     ] = None,
 ):
-    """Fetch a corpus, or say how a person gets it, and compare it with what was published; or an encoder's weights."""
+    """Download a corpus, or the weights of a speech encoder, and verify it; or say how a person gets it."""
     from .. import doctor, download, weights
 
     if name in weights.KNOWN:
@@ -163,7 +167,7 @@ def audit_command(
     name: CorpusName = None,
     as_json: AsJson = False,
 ):
-    """Look for leaks in anybody's split files: speakers, recordings and takes that are trained on and tested."""
+    """Find speakers, recordings and takes that are in both training and test of split files."""
     from .. import audit
 
     report = audit.find_leaks(audit.read(tables, corpus=name))
@@ -179,7 +183,7 @@ def audit_command(
 
 @app.command("synthetic")
 def synthetic_command(
-    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to write into.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder to write into.")],
     seed: Seed = settings.SEED,
 ):
     """Write small corpora of synthetic speech, in the layouts of the seven corpora."""
@@ -191,10 +195,10 @@ def synthetic_command(
 
 @app.command("cache")
 def cache_command(
-    clear: Annotated[bool, typer.Option("--clear", help="Forget everything that was computed.")] = False,
+    clear: Annotated[bool, typer.Option("--clear", help="Empty the cache.")] = False,
     as_json: AsJson = False,
 ):
-    """Say what is kept of earlier computations, and where; or forget it."""
+    """Show the place and size of the cache, or empty it."""
     from .. import cache
 
     if clear:

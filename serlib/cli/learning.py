@@ -32,7 +32,7 @@ from .printing import print_json, print_lines, print_rows, print_table, say
 
 @app.command("recipes")
 def recipes_command(as_json: AsJson = False):
-    """List the recipes, and the features and classifiers that any 'features+classifier' is made of."""
+    """List the recipes, kinds of features and classifiers; any 'features+classifier' is a recipe."""
     from .. import features, models, recipes
 
     named = [{"name": name, "what": about} for name, about in recipes.ABOUT.items()]
@@ -57,14 +57,14 @@ def recipes_command(as_json: AsJson = False):
 
 @app.command("features")
 def features_command(
-    kind: Annotated[str, typer.Option("--features", help="Which features; 'serlib recipes' lists them.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The table to write: .csv or .parquet.")],
+    kind: Annotated[str, typer.Option("--features", help="Kind of features; 'serlib recipes' lists them.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Table to write: .csv or .parquet.")],
     names: Corpora = None,
     csv: Table = None,
     data: Data = None,
     verify: Verify = False,
 ):
-    """Write the features of every utterance that has a part as a table, for other programs."""
+    """Write the features of a corpus to a table, for other programs."""
     import pandas as pd
 
     from .. import features
@@ -91,7 +91,7 @@ def train(
     balanced: Balanced = False,
     epochs: Epochs = None,
     seed: Seed = settings.SEED,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The bundle to write.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Bundle (model folder) to write.")] = None,
     mapping: Mapping = None,
     only: Only = None,
     by_gender: ByGender = False,
@@ -104,7 +104,7 @@ def train(
     _save: Annotated[bool, typer.Option("-s", "--save_model", hidden=True)] = False,
     as_json: AsJson = False,
 ):
-    """Fit a recipe on the training part, score it on the test part, save it as a bundle."""
+    """Train a recipe on the training part, test it, and save it as a bundle."""
     from .. import recipes
 
     chosen = recipes.get(recipe, balanced=balanced)
@@ -185,17 +185,17 @@ def evaluate_command(
     protocol: Annotated[
         str | None, typer.Option(help="random, speakers (default), loso, sentences or cross-corpus.")
     ] = None,
-    folds: Annotated[int | None, typer.Option(help="By default as many as the protocol has.")] = None,
+    folds: Annotated[int | None, typer.Option(help="Number of folds; default: the protocol's.")] = None,
     recipe: RecipeName = "paper",
     balanced: Balanced = False,
     epochs: Epochs = None,
     seed: Seed = settings.SEED,
-    test_on: Annotated[str | None, typer.Option(help="Another corpus to test on (cross-corpus).")] = None,
+    test_on: Annotated[str | None, typer.Option(help="Another corpus to test on (protocol cross-corpus).")] = None,
     normalise: Annotated[
-        str | None, typer.Option(help="'speaker' or 'corpus': standardise each one's vectors; another protocol.")
+        str | None, typer.Option(help="Standardise the vectors of each 'speaker' or 'corpus'.")
     ] = None,
-    into: Annotated[Path | None, typer.Option(help="A bundle to write the score on unseen speakers into.")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The predictions table to write.")] = None,
+    into: Annotated[Path | None, typer.Option(help="Bundle that gets the score on unseen speakers.")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Predictions table to write.")] = None,
     mapping: Mapping = None,
     only: Only = None,
     by_gender: ByGender = False,
@@ -204,7 +204,7 @@ def evaluate_command(
     verify: Verify = False,
     as_json: AsJson = False,
 ):
-    """Score a recipe by a protocol; by default on unseen speakers."""
+    """Score a recipe under a protocol; default: unseen speakers."""
     from .. import recipes
 
     chosen = recipes.get(recipe, balanced=balanced)
@@ -303,26 +303,30 @@ def _refuse_score(folder, protocol, table, recipe, epochs):
 
 @app.command()
 def predict(
-    bundle: Annotated[
-        Path, typer.Option("-m", "--model", help="The bundle: its folder, or emodb-paper, which comes with serlib.")
-    ],
+    bundle: Annotated[Path, typer.Option("-m", "--model", help="Folder of a bundle, or strangers or emodb-paper.")],
     paths: Annotated[list[Path] | None, typer.Argument(help="Sound files, or folders of them.")] = None,
-    more: Annotated[list[Path] | None, typer.Option("-p", "--path", help="The same, as often as you like.")] = None,
+    more: Annotated[
+        list[Path] | None, typer.Option("-p", "--path", help="Another sound file or folder; may be repeated.")
+    ] = None,
     calibrate: Annotated[
         list[Path] | None,
-        typer.Option("--calibrate", help="Sentences of the same voice, in any mood, as files or a folder; or several."),
+        typer.Option("--calibrate", help="Sentences of the same voice in any mood; may be repeated."),
     ] = None,
     windows: Annotated[
-        bool, typer.Option("--windows", help="Hear recordings of any length window by window; pauses are left out.")
+        bool, typer.Option("--windows", help="Answer window by window, skipping pauses; for long recordings.")
     ] = False,
-    window_s: Annotated[float | None, typer.Option("--window", help="How long a window is: 3 s if not said.")] = None,
-    hop_s: Annotated[float | None, typer.Option("--hop", help="How much later the next begins: 1 s.")] = None,
+    window_s: Annotated[
+        float | None, typer.Option("--window", help="Length of a window in seconds; default: 3.")
+    ] = None,
+    hop_s: Annotated[
+        float | None, typer.Option("--hop", help="Distance between windows in seconds; default: 1.")
+    ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Also write the windows' table, as CSV, or draw it, as PNG.")
+        Path | None, typer.Option("-o", "--output", help="Write the windows to a .csv, or draw them to a .png.")
     ] = None,
     as_json: AsJson = False,
 ):
-    """Say what recordings sound like: the emotion, and the probability of each."""
+    """Predict the emotion of recordings, with probabilities."""
     from .. import bundle as bundles
     from .. import predict as predicting
 
@@ -408,11 +412,11 @@ def _in_words(probabilities):
 
 @app.command("export")
 def export_command(
-    bundle: Annotated[Path, typer.Option("-m", "--model", help="The bundle: its folder, or one that comes with it.")],
-    form: Annotated[str, typer.Option("--format", help="onnx; of networks also keras or litert.")] = "onnx",
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The file to write.")] = None,
+    bundle: Annotated[Path, typer.Option("-m", "--model", help="Folder of a bundle, or strangers or emodb-paper.")],
+    form: Annotated[str, typer.Option("--format", help="onnx; for networks also keras or litert.")] = "onnx",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")] = None,
 ):
-    """Write a model's classifier for other programs, once it has answered as it did when it was saved."""
+    """Export a model's classifier to another format, and check its answer."""
     from .. import export
 
     output = output or Path(f"{bundle.resolve().name}{export.SUFFIXES.get(form, '')}")
@@ -421,10 +425,10 @@ def export_command(
 
 @app.command("figures")
 def figures_command(
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The folder to write into.")] = None,
-    name: Annotated[str, typer.Option("-n", "--name", help="The corpus to draw.")] = "emodb",
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder to write into.")] = None,
+    name: Annotated[str, typer.Option("-n", "--name", help="Corpus to draw.")] = "emodb",
 ):
-    """Draw every figure of the README."""
+    """Draw every figure of the README and the book."""
     from .. import readme_figures
 
     indexed([name], None)

@@ -20,29 +20,33 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Corpora = Annotated[list[str] | None, typer.Option("-n", "-d", "--name", help="The corpus, by its name; or several.")]
-CorpusName = Annotated[str | None, typer.Option("-n", "--dataset_name", help="The corpus, by its name.")]
-Folder = Annotated[Path | None, typer.Option("-d", "--dataset", help="The folder that holds the corpus.")]
-Table = Annotated[Path | None, typer.Option("-p", "--csv", help="An index table, as 'index' writes it.")]
-Data = Annotated[Path | None, typer.Option("--data", help="The folder that the table's paths are relative to.")]
-RecipeName = Annotated[str, typer.Option("--recipe", help="Features and classifier; 'serlib recipes' lists them.")]
-Balanced = Annotated[bool, typer.Option("--balanced", help="Give each emotion the same weight in training.")]
-Epochs = Annotated[int | None, typer.Option("--epochs", help="By default the recipe's; few for synthetic speech.")]
-Seed = Annotated[
-    int, typer.Option("--seed", min=0, max=MAX_SEED, help="Draws weights and batches, and folds where there are any.")
+Corpora = Annotated[
+    list[str] | None, typer.Option("-n", "-d", "--name", help="Name of a corpus; give the option again for more.")
 ]
-Verify = Annotated[bool, typer.Option("--verify", help="Read every file, even if it seems not to have changed.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")]
+CorpusName = Annotated[str | None, typer.Option("-n", "--dataset_name", help="Name of the corpus.")]
+Folder = Annotated[Path | None, typer.Option("-d", "--dataset", help="Folder of the corpus.")]
+Table = Annotated[Path | None, typer.Option("-p", "--csv", help="Index table that 'index' wrote.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Folder that the table's paths start from.")]
+RecipeName = Annotated[
+    str, typer.Option("--recipe", help="Features+classifier, or a name; 'serlib recipes' lists both.")
+]
+Balanced = Annotated[bool, typer.Option("--balanced", help="Weight rare emotions more in training.")]
+Epochs = Annotated[
+    int | None, typer.Option("--epochs", help="Epochs of training; default: the recipe's, fewer for synthetic speech.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=MAX_SEED, help="Seed of folds, weights and batches.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Check every file's content, not only size and date.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document only.")]
 
 
 Mapping = Annotated[
-    list[str] | None, typer.Option("--map", help="Call an emotion otherwise, as calm=neutral; as often as you like.")
+    list[str] | None, typer.Option("--map", help="Rename or merge an emotion: calm=neutral; may be repeated.")
 ]
-Only = Annotated[str | None, typer.Option("--only", help="The emotions to keep, as anger,neutral.")]
+Only = Annotated[str | None, typer.Option("--only", help="Emotions to keep: anger,neutral.")]
 TestSpeakers = Annotated[
-    str | None, typer.Option("--test-speakers", help="Who is tested, as 03,08; all others are trained on.")
+    str | None, typer.Option("--test-speakers", help="Speakers to test: 03,08; the others are for training.")
 ]
-ByGender = Annotated[bool, typer.Option("--by-gender", help="Make female and male voices classes of their own.")]
+ByGender = Annotated[bool, typer.Option("--by-gender", help="Separate classes for female and male voices.")]
 
 
 def announce(corpus, folder):
