@@ -193,7 +193,7 @@ def test_the_score_on_unseen_speakers_reaches_bundle_and_prediction(run, bundle)
     assert "the bundle is of paper, 3 epochs; the evaluation has other settings, 1 epochs" in user_error(other)
     run("evaluate", "-p", "mine.csv", "--folds", 2, "--epochs", 3, "-o", "q.csv", "--into", "b")
     said = run("predict", "-m", "b", wav).stderr
-    assert re.search(r"UAR \d\.\d\d on unseen speakers \(95 % .*\); chance 0\.14", said)
+    assert re.search(r"in unseen speakers \(UAR \d\.\d\d, 95 % interval .*; chance 0\.14\)", said)
     assert json.loads((run.place / "b" / "bundle.json").read_text())["speaker_independent"]["protocol"] == "speakers"
 
 
