@@ -214,7 +214,7 @@ def per_emotion(predictions):
 
 
 def confusion(predictions):
-    """Count what was said of what.
+    """Return the confusion matrix, as counts.
 
     Parameters
     ----------

@@ -356,7 +356,7 @@ def validation(train, *, by_speaker, seed=SEED):
 
 
 def leaks(train, test, *, kinds=LEAKS):
-    """Count what stands on both sides.
+    """Count the speakers, recordings and takes in both training and test.
 
     Parameters
     ----------
@@ -377,7 +377,7 @@ def leaks(train, test, *, kinds=LEAKS):
 
 
 def audit(split):
-    """Count what stands on both sides of a split, over all of its folds.
+    """Count the speakers, recordings and takes in both training and test of a split, over all folds.
 
     Parameters
     ----------

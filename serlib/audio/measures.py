@@ -120,13 +120,11 @@ def warnings(signal, sr):
     if level == -math.inf:
         return ["silent: every sample is zero; see whether the microphone is muted"]
     if duration_s < 0.5:
-        found.append(f"short: {duration_s:.2f} s; emotion needs about a second of speech")
+        found.append(f"short: {duration_s:.2f} s; expected about a second of speech or more")
     if duration_s > 15:
-        found.append(
-            f"long: {duration_s:.1f} s; the corpora hold single sentences, so cut it, or hear its windows (--windows)"
-        )
+        found.append(f"long: {duration_s:.1f} s; the corpora hold single sentences, so cut it, or use --windows")
     if level < -60:
-        found.append(f"quiet: {level:.0f} dB below full scale; record closer to the microphone")
+        found.append(f"quiet: {level:.0f} dB relative to full scale; record closer to the microphone")
     if n_clipped > 100:
         found.append(f"clipped: {n_clipped} samples at full scale; move away from the microphone, or lower its level")
     return found

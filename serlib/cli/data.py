@@ -147,7 +147,7 @@ def download_command(
         print_lines(download.fetch_weights(name, progress=sys.stderr.isatty()))
         return 0
     passport, data = corpora.get(name), output or settings.current("full").data
-    announce(passport.id, f"the net, into {data}")
+    announce(passport.id, f"the internet, into {data}")
     if "steps" in passport.download:
         print_lines(*download.instructions(passport, data))
         folder = corpora.find_folder(data, passport)

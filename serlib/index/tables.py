@@ -74,7 +74,7 @@ def redraw(table, *, seed):
 
 
 def relabel(table, *, mapping=None, only=None, by_gender=False):
-    """Call emotions otherwise, keep some of them, or tell female and male ones apart: another task of the same rows.
+    """Rename, merge or select emotions, or make separate classes of female and male speakers.
 
     Parameters
     ----------

@@ -100,15 +100,15 @@ def _describe(split, fold):
             lines.append(f"<b>? {leak.kind}</b>: not looked for, since {audit.WHY_UNCHECKED[leak.kind]}")
         else:
             lines.append(f"<b>✓ {leak.kind}</b>: no tested utterance is {audit.IN_WORDS[leak.kind]}")
-    meaning = "knows: it is speaker-dependent"
+    whom = "speakers who are also in the training data (speaker-dependent)"
     if not split.is_speaker_dependent:
-        meaning = "has never heard: it is speaker-independent"
+        whom = "speakers on whom the model was not trained (speaker-independent)"
     counts = pd.crosstab(split.table["speaker"], np.where(is_test, "tested", "trained on"))
     counts = counts.reindex(columns=["trained on", "tested"], fill_value=0).rename_axis(index=None, columns=None)
     return Html(
         "<div style='line-height: 1.45; max-width: 60em'>"
         f"<p>{counted(train, 'trained on')}; {counted(test, 'tested')}."
-        f" The score will say how well people are recognised whom the model {meaning}.</p>"
+        f" The score will be for {whom}.</p>"
         f"<ul>{''.join(f'<li>{line}</li>' for line in lines)}</ul>"
         f"<details><summary>The numbers behind the bars, by speaker</summary>{counts.to_html(border=0)}</details></div>"
     )

@@ -60,7 +60,7 @@ def _answer(predictor, player, source, known="", trust=""):
     player.value = played(source)
     is_unfamiliar = predict.is_unfamiliar(answer["warnings"])
     ax = figures.draw_probabilities(answer["probabilities"], is_doubtful=is_unfamiliar)
-    says = "had it to choose, it would say" if is_unfamiliar else "the model says"
+    says = "if the model had to choose" if is_unfamiliar else "the model says"
     ax.set_title(f"{known}{says}: {answer['emotion']}", fontsize=10)
     bars = ", ".join(f"{emotion} {probability:.2f}" for emotion, probability in answer["probabilities"].items())
     if is_unfamiliar:
