@@ -392,7 +392,7 @@ def load_or_run(corpus, *, protocol, recipe, seed=SEED, test_on=None, normalise=
     corpus : str or sequence of str
         The corpora's names; they are indexed if need be.
     protocol : str
-        ``random``, ``speakers``, ``loso`` or ``cross-corpus``.
+        ``random``, ``speakers``, ``loso``, ``sentences``, ``cross-corpus``, or ``given-parts``: those of the table.
     recipe : Recipe
     seed : int
         Draws weights, batches, folds, and, for ``random``, the test part.
@@ -413,7 +413,9 @@ def load_or_run(corpus, *, protocol, recipe, seed=SEED, test_on=None, normalise=
     ['p_anger', 'p_boredom', 'p_disgust', 'p_fear', 'p_happiness', 'p_neutral', 'p_sadness']
     """
     tables = [index.load(name) for name in ([corpus] if isinstance(corpus, str) else corpus)]
-    table, here = index.redraw(index.join(tables), seed=seed), settings.current()
+    table, here = index.join(tables), settings.current()
+    if protocol != splitting.GIVEN:
+        table = index.redraw(table, seed=seed)
     test_table = index.load(test_on) if test_on else None
     split = splitting.make(table, protocol, test_index=test_table, seed=seed)
     name = splitting.protocol_name(protocol, normalise) + (f"-{metrics.corpus_name(test_table)}" if test_on else "")

@@ -264,15 +264,15 @@ def _attrs_of_both(train, test):
 
 
 def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
-    """Split by the protocol's name; ``random`` without `n_folds` takes the parts that stand in the index.
+    """Split by the protocol's name; `GIVEN`, and ``random`` without `n_folds`, take the parts that the index has.
 
     Raises
     ------
     ValueError
         If the protocol is unknown, or cannot be had as asked for.
     """
-    if protocol == "random" and n_folds is None:
-        return from_parts(index)
+    if protocol == GIVEN or (protocol == "random" and n_folds is None):
+        return _as_asked(from_parts(index), n_folds)
     if protocol == "random":
         return random(index, n_folds=n_folds, seed=seed)
     if protocol == "speakers":
@@ -287,7 +287,7 @@ def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
                 "cross-corpus needs a second corpus to test on; give its index table, in the terminal with --test-on"
             )
         return _as_asked(cross_corpus(index, test_index), n_folds)
-    raise ValueError(f"protocol {protocol!r} is unknown; use one of {', '.join(PROTOCOLS)}")
+    raise ValueError(f"protocol {protocol!r} is unknown; use one of {', '.join((*PROTOCOLS, GIVEN))}")
 
 
 def _as_asked(split, n_folds):

@@ -70,7 +70,7 @@ def test_help_names_the_commands_and_no_others(run):
 
 
 def test_index_keeps_its_contract(run):
-    done = run("index", "-n", "EMODB", "--json", is_process=True)
+    done = run("index", "--name", "EMODB", "--json", is_process=True)
     said = json.loads(done.stdout)
     assert list(said) == ["corpus", "csv", "n_utterances", "n_speakers", "by_emotion", "parts", "dropped", "problems"]
     table = index.read(run.place / said["csv"])

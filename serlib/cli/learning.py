@@ -183,7 +183,7 @@ def evaluate_command(
     names: Corpora = None,
     csv: Table = None,
     protocol: Annotated[
-        str | None, typer.Option(help="random, speakers (default), loso, sentences or cross-corpus.")
+        str | None, typer.Option(help="random, speakers (default), loso, sentences, cross-corpus or given-parts.")
     ] = None,
     folds: Annotated[int | None, typer.Option(help="Number of folds; default: the protocol's.")] = None,
     recipe: RecipeName = "paper",

@@ -21,9 +21,10 @@ app = typer.Typer(
 )
 
 Corpora = Annotated[
-    list[str] | None, typer.Option("-n", "-d", "--name", help="Name of a corpus; give the option again for more.")
+    list[str] | None,
+    typer.Option("-n", "-d", "--name", "--dataset_name", help="Name of a corpus; give the option again for more."),
 ]
-CorpusName = Annotated[str | None, typer.Option("-n", "--dataset_name", help="Name of the corpus.")]
+CorpusName = Annotated[str | None, typer.Option("-n", "--name", "--dataset_name", help="Name of the corpus.")]
 Folder = Annotated[Path | None, typer.Option("-d", "--dataset", help="Folder of the corpus.")]
 Table = Annotated[Path | None, typer.Option("-p", "--csv", help="Index table that 'index' wrote.")]
 Data = Annotated[Path | None, typer.Option("--data", help="Folder that the table's paths start from.")]
