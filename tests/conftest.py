@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 import zlib
@@ -270,7 +271,7 @@ def published_weights():
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
     """Chromium, with a microphone of its own; what it hears is said by `speaking`."""
     program = next(filter(None, map(shutil.which, BROWSERS)), None)
@@ -304,6 +305,24 @@ def shot(page, name):
     """Leave a screenshot."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+class _Examples:
+    """The examples of docstrings run in one folder of their own, on synthetic speech."""
+
+    def __init__(self):
+        self.folder = tempfile.TemporaryDirectory()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        if not isinstance(item, pytest.DoctestItem):
+            return (yield)
+        with contextlib.chdir(self.folder.name), mock.patch.dict(os.environ, SERLIB_PROFILE="tiny"):
+            return (yield)
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(_Examples())
 
 
 def pytest_collection_modifyitems(items):

@@ -17,9 +17,9 @@ from pathlib import Path
 import jupyter_client
 import numpy as np
 import pytest
+from conftest import PATIENCE_S, REAL, free_port, listened, offline, put_at_hand, real, shot, wait_for
 
 import build
-from conftest import PATIENCE_S, REAL, free_port, listened, offline, put_at_hand, real, shot, wait_for
 from serlib import audio, bundle, corpora, index, synthetic, widgets
 
 # Chromium itself crashes now and then; where it does so twice, it is the page's fault.
@@ -312,7 +312,7 @@ def test_a_recorded_sentence_is_answered(browser, lab, spoken):
             assert "not stored" in recorder.get_by_role("status").inner_text()
             choose_model(widget, "emodb-paper")
             record(page, recorder, seconds=2.5)
-            widget.get_by_text("How far to trust it: UAR 0.58").wait_for()
+            widget.get_by_text("How far to trust it: it recognises 58 %").wait_for()
             assert "the answer is below" in recorder.get_by_role("status").inner_text()
             image = widget.locator("img")
             image.scroll_into_view_if_needed()
@@ -352,7 +352,7 @@ def test_the_app_answers_a_recorded_sentence_on_one_screen_and_shows_no_code(bro
             recorder.wait_for()
             choose_model(page, "emodb-paper")
             record(page, recorder, seconds=2.5)
-            page.get_by_text("How far to trust it: UAR 0.58").wait_for()
+            page.get_by_text("How far to trust it: it recognises 58 %").wait_for()
             bars = page.get_by_alt_text("Bars of probability by emotion")
             bars.wait_for()
             for scheme, ground in (("light", "rgb(255, 255, 255)"), ("dark", "rgb(17, 17, 17)")):
