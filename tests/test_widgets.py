@@ -326,7 +326,7 @@ def test_leaks_are_described(emodb):
     assert "<b>? take</b>: not looked for, since nothing says what is spoken" in unknown.message.value
     unknown.controls["protocol"].value = "speakers"
     assert "<b>✓ speaker</b>: no tested utterance" in unknown.message.value
-    assert "it is speaker-independent" in unknown.message.value
+    assert "was not trained (speaker-independent)" in unknown.message.value
 
 
 def test_the_network_is_drawn_with_other_layers(seen):
