@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT / "docs"))  # of pages.py
 
 project, author, version = "serlib", "The serlib authors", serlib.__version__
-html_title, html_baseurl, language = "serlib", "", "en"
+html_title, language = "serlib", "en"
 root_doc = "docs/index"
 include_patterns = [
     *("CONTRIBUTING.md", "PROMISES.md", "SECURITY.md", "THIRD_PARTY.md", "CHANGELOG.md"),
@@ -21,21 +21,18 @@ include_patterns = [
     *("serlib/bundles/*.md", "serlib/bundles/*/MODEL_CARD.md", "serlib/corpora/LICENSES.md"),
 ]
 exclude_patterns = ["build", ".*"]
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "numpydoc", "sphinx_codeautolink", "pages"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinx_codeautolink", "pages"]
 
 # The notebooks are executed before, by `notebooks/build.py`: here they are only shown.
 nb_execution_mode = "off"
 nb_code_prompt_show, nb_code_prompt_hide = "A solution", "A solution"
-myst_enable_extensions = ["dollarmath", "amsmath", "deflist"]
+myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors, myst_update_mathjax = 3, False
-suppress_warnings = ["myst.header", "mystnb.unknown_mime_type"]
 
-autosummary_generate = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 autodoc_default_options = {"exclude-members": "set_fit_request, set_score_request"}  # scikit-learn adds them
 numpydoc_show_class_members = False
-numpydoc_class_members_toctree = False
 codeautolink_concat_default = codeautolink_autodoc_inject = True  # links to functions, and back to where they are used
 codeautolink_warn_on_missing_inventory = codeautolink_warn_on_failed_resolve = False
 

@@ -362,6 +362,9 @@ def test_a_table_with_a_split_of_its_own_keeps_it(days):
     index.write(table, days.parent / "days.csv")
     assert split.from_parts(index.read(days.parent / "days.csv")).table["fold"].tolist() == [-1, -1, -2, 0, -2]
     assert split.make(table, "given-parts").table["fold"].tolist() == [-1, -1, -2, 0, -2]
+    recipe = recipes.get("mfcc-mean+logistic")
+    result = evaluate.load_or_run("my-days", protocol="given-parts", recipe=recipe)
+    assert result.predictions["utterance"].tolist() == ["my-days/day 2/b"]
     (days / "utterances.csv").write_text("\n".join(lines).replace("TRAINING", "monday"))
     with pytest.raises(ValueError, match="utterances.csv, line 3: part is 'monday'; expected one of train, training,"):
         index.scan(days)

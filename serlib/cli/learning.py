@@ -255,8 +255,8 @@ def evaluate_command(
     for problem in result.about["problems"]:
         if problem not in table.attrs.get("problems", []):  # those were said when it was indexed
             say(problem)
-    leaks = ", ".join(f"{leak['n']:,} a {leak['kind']}" for leak in result.about["leaks"])
-    audited = f"audit: of {summary['n']:,} tested utterances, so many share with the training part: {leaks}"
+    leaks = ", ".join(f"{leak['kind']} {leak['n']:,}" for leak in result.about["leaks"])
+    audited = f"audit: of {summary['n']:,} tested utterances, shared with the training part: {leaks}"
     if as_json:
         say(audited)
         print_json(summary)
