@@ -24,17 +24,17 @@ from pathlib import Path
 os.environ["SERLIB_PROFILE"] = "full"
 os.environ["SERLIB_CACHE"] = tempfile.mkdtemp(prefix="serlib-bench-")
 
-import growth
 import joblib
 import librosa
 import numpy as np
-import original
 import scipy.fft
 import scipy.stats
 import soundfile
 import soxr
 import threadpoolctl
 
+import growth
+import original
 from serlib import (
     audio,
     bundle,

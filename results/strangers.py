@@ -16,10 +16,10 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
-from choose_strangers import CLASSIFIERS, CORPORA, EMOTIONS, FEATURES, KS, N_DRAWS, answers, load, train, uar
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from choose_strangers import CLASSIFIERS, CORPORA, EMOTIONS, FEATURES, KS, N_DRAWS, answers, load, train, uar
 from serlib import audio, bundle, compare, evaluate, features, index, metrics, recipes, split
 
 NEVER_HEARD = ("emovo", "savee", "tess")

@@ -1,13 +1,13 @@
 import io
 
 import av
-import containers
 import librosa
 import numpy as np
 import pytest
 import scipy.signal
 import soundfile
 
+import containers
 from conftest import REAL, real
 from serlib import audio, synthetic
 

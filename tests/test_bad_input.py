@@ -16,7 +16,6 @@ import subprocess
 import sys
 import zipfile
 
-import containers
 import hypothesis
 import numpy as np
 import onnx
@@ -26,6 +25,7 @@ import pytest
 import soundfile
 from hypothesis import strategies as st
 
+import containers
 from conftest import REAL, put_at_hand
 from serlib import (
     audio,

@@ -17,9 +17,9 @@ from pathlib import Path
 import jupyter_client
 import numpy as np
 import pytest
-from conftest import PATIENCE_S, REAL, free_port, listened, offline, put_at_hand, real, shot, wait_for
 
 import build
+from conftest import PATIENCE_S, REAL, free_port, listened, offline, put_at_hand, real, shot, wait_for
 from serlib import audio, bundle, corpora, index, synthetic, widgets
 
 # Chromium itself crashes now and then; where it does so twice, it is the page's fault.

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REAL, in_this_process, put_at_hand, real
 
+from conftest import REAL, in_this_process, put_at_hand, real
 from serlib import audio, features, index
 
 

@@ -16,11 +16,11 @@ from dataclasses import dataclass, fields
 from http.client import responses as REASONS
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import encoders
 import numpy as np
 import pandas as pd
 import pytest
 
+import encoders
 from serlib import audio, corpora, doctor, download, weights
 
 UTTERANCES = ("03a01Fa", "03a01Nc", "08a02Wc", "10b01Aa", "13b09La", "16b10Td")  # as EMODB has them

@@ -7,12 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import encoders
 import librosa
 import numpy as np
 import onnxruntime
 import pytest
 
+import encoders
 from serlib import bundle, features, index, recipes, synthetic, weights
 from serlib.features import base, hub, open_smile, whisper
 

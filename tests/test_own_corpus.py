@@ -9,8 +9,8 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import REAL, real
 
+from conftest import REAL, real
 from serlib import audio, corpora, doctor, evaluate, features, figures, index, metrics, recipes, split
 
 PASSPORT = """\

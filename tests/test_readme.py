@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import containers
 import nbformat
 import numpy as np
 import pytest
 import sklearn.metrics
 from typer.testing import CliRunner
 
+import containers
 from conftest import put_at_hand, worked
 from serlib import cli, corpora, results, synthetic
 

@@ -5,10 +5,10 @@ import contextlib
 
 import psutil
 import pytest
-import visitors
 from tornado.httpclient import AsyncHTTPClient, HTTPClientError
 from tornado.websocket import WebSocketClosedError, websocket_connect
 
+import visitors
 from conftest import put_at_hand
 from serlib.app import kernels
 

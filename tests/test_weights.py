@@ -1,7 +1,7 @@
-import encoders
 import numpy as np
 import pytest
 
+import encoders
 from serlib import cache, weights
 
 
