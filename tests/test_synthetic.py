@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import soundfile
 from sklearn.metrics import recall_score
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import GroupKFold, cross_val_predict, train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from serlib import audio, corpora, synthetic
 from serlib.labels import EMOTIONS
+from serlib.synthetic import voices
 
 LARGE = ("emodb", "crema-d")
 
@@ -184,7 +185,7 @@ def test_speech_is_float32_within_full_scale_and_needs_no_corpus():
         assert signal.ndim == 1
         assert 0.5 < len(signal) / sr < 2
         assert 0.01 < np.abs(signal).max() <= 1
-    assert set(synthetic.EMOTIONS) == set(EMOTIONS)
+    assert set(voices.EMOTIONS) == set(EMOTIONS)
 
 
 def test_an_unknown_emotion_or_gender_is_refused():
@@ -241,3 +242,28 @@ def test_a_random_split_flatters_a_model_and_a_speaker_split_does_not(name, mean
     assert unseen > 1 / len(set(y_true)) + 0.1
     assert np.mean(random) > 0.7
     assert np.mean(random) - unseen > 0.15
+
+
+def test_a_model_of_one_corpus_knows_less_of_another_than_of_unseen_speakers_of_its_own(mean_mfccs, utterances):
+    emotions = {name: np.array([parsed.emotion for parsed in utterances[name].values()]) for name in LARGE}
+    speakers = np.array([parsed.speaker for parsed in utterances["crema-d"].values()])
+    shared = np.intersect1d(*emotions.values())
+    is_used = {name: np.isin(emotions[name], shared) for name in LARGE}
+    X_other, X = (mean_mfccs[name][is_used[name]] for name in LARGE)
+    y_other, y = (emotions[name][is_used[name]] for name in LARGE)
+    classifier = make_pipeline(StandardScaler(), SVC(C=10, class_weight="balanced"))
+    own = cross_val_predict(classifier, X, y, groups=speakers[is_used["crema-d"]], cv=GroupKFold(4))
+    other = classifier.fit(X, y).predict(X_other)
+    assert recall_score(y, own, average="macro") - recall_score(y_other, other, average="macro") > 0.1
+
+
+def test_corpora_are_recorded_at_levels_and_with_noise_of_their_own(made, utterances):
+    levels, floors = {}, {}
+    for name in ("emodb", "emovo", "ravdess"):
+        signals = [soundfile.read(made[name] / path, always_2d=True)[0][:, 0] for path in list(utterances[name])[::8]]
+        levels[name] = np.mean([audio.level_db(signal.astype(np.float32)) for signal in signals])
+        floors[name] = np.median([20 * np.log10(np.std(signal[:200])) for signal in signals])
+    assert levels["emovo"] - levels["emodb"] > 4  # which ROOMS puts 8 dB apart
+    assert levels["emodb"] - levels["ravdess"] > 6  # 12 dB
+    assert floors["emovo"] == pytest.approx(-50, abs=2)
+    assert floors["emodb"] < -60

@@ -1,15 +1,9 @@
-"""Small corpora of synthetic speech, in each real corpus's own layout and naming.
+"""One utterance of synthetic speech, made as the source-filter theory has it [1]_, [2]_.
 
-Everything in this project runs on them with no download. Nobody should draw conclusions about emotion from them: they
-are built to fail in the way in which the real corpora fail, so that the lessons hold on both.
-
-An utterance is made as the source-filter theory has it [1]_, [2]_. A train of glottal pulses [3]_, uneven in period and
-strength, and breath noise excite the resonances of a vocal tract, which move from phone to phone [4]_. The emotion
-decides pitch, tempo, level, spectral tilt and voice quality, in the directions on which reviews of vocal expression
-agree [5]_, [6]_, [7]_, [8]_, [9]_, [10]_.
-
-Two things make a model that knows the speaker look better than it is. Each speaker expresses an emotion in a manner of
-their own [11]_, and each is heard through a microphone, room and noise of their own.
+A train of glottal pulses [3]_, uneven in period and strength, and breath noise excite the resonances of a vocal tract,
+which move from phone to phone [4]_. The emotion decides pitch, tempo, level, spectral tilt and voice quality, in the
+directions on which reviews of vocal expression agree [5]_, [6]_, [7]_, [8]_, [9]_, [10]_. Each speaker expresses an
+emotion in a manner of their own [11]_, and each is heard through a microphone and noise of their own.
 
 References
 ----------
@@ -34,32 +28,12 @@ References
    patterns of expression. Cognition and Emotion 23(8), 1565-1588.
 """
 
-import json
 import zlib
-from collections import Counter
 from dataclasses import astuple, dataclass, fields, replace
-from itertools import product
-from pathlib import Path, PurePosixPath
 
 import numpy as np
 from scipy.fft import next_fast_len
 from scipy.signal import istft, stft
-
-from . import audio, corpora, labels, storage
-
-VERSION = 1  # another sound or choice of utterances is another version: what was written before is replaced
-MARKER = "SYNTHETIC.json"
-
-# How many speakers and utterances of each corpus are made.
-SIZES = {
-    "emovo": (6, 63),
-    "emodb": (7, 280),
-    "tess": (2, 63),
-    "savee": (4, 63),
-    "ravdess": (8, 64),
-    "crema-d": (8, 288),
-    "shemo": (8, 66),
-}
 
 
 @dataclass(frozen=True)
@@ -98,6 +72,7 @@ EMOTIONS = {
 # utterances of the same speaker and emotion differ.
 HABIT = Manner(3.0, 0.7, 2.0, 0.10, 3.5, 2.2, 4.0, 0.006, 0.08, 0.06, 0.12)
 CHANCE = 0.2
+STYLE = 0.7  # a style's standard deviations against a speaker's
 # What a voice and a larynx can do, however the draw falls out.
 LIMITS = {"range_st": (0.2, 12.0), "jitter": (0.002, 0.1), "open_quotient": (0.35, 0.9)}
 
@@ -156,162 +131,7 @@ class Voice:
     channel_db: np.ndarray  # gain at each knot, equally spaced in mel
 
 
-def write(name, root, *, seed=42):
-    """Write a synthetic corpus, unless it is there already.
-
-    Paths are some of those that the real corpus's publisher uses, so everything that reads the one reads the other.
-    ``SYNTHETIC.json`` is written first: version, seed, the number of utterances, by emotion and by speaker. Last, it is
-    written again, and says that the corpus is complete.
-
-    Parameters
-    ----------
-    name : str
-        A corpus's name.
-    root : path-like
-        Where the corpus's folder is made.
-    seed : int
-        The same seed gives the same bytes.
-
-    Returns
-    -------
-    Path
-        The corpus's folder.
-
-    Raises
-    ------
-    FileExistsError
-        If the folder holds recordings that were not written here, or links, which may lead elsewhere.
-    """
-    passport = corpora.get(name)
-    folder = Path(root) / passport.folder
-    chosen = _choose(passport)
-    stamp, marker = _stamp(passport, chosen, seed), folder / MARKER
-    if read_marker(folder) == stamp | {"is_complete": True}:
-        return folder
-    _clear(folder, passport)
-    _mark(marker, stamp | {"is_complete": False})
-    for path, parsed in chosen.items():
-        signal = speech(
-            parsed.emotion,
-            f"{passport.id}/{parsed.speaker}",
-            gender=passport.speakers[parsed.speaker].gender,
-            sentence=parsed.sentence or parsed.stem,
-            take=parsed.stem,
-            sr=passport.sample_rate_hz,
-            seed=seed,
-        )
-        audio.write(folder / path, _spread(signal, passport.channels, passport.sample_rate_hz), passport.sample_rate_hz)
-    _mark(marker, stamp | {"is_complete": True})
-    return folder
-
-
-def read_marker(folder):
-    """Return what ``SYNTHETIC.json`` says of a folder's recordings, or None where there is no such file.
-
-    Raises
-    ------
-    ValueError
-        If it does not say how many utterances there are of each emotion.
-    """
-    file = Path(folder) / MARKER
-    if not file.is_file():
-        return None
-    stamp = storage.read_json(file)
-    counts = stamp.get("by_emotion") if isinstance(stamp, dict) else None
-    numbers = [*counts.values(), stamp.get("n_utterances")] if isinstance(counts, dict) else [None]
-    if not all(isinstance(number, int) for number in numbers) or not counts.keys() <= set(labels.EMOTIONS):
-        expected = "expected n_utterances and by_emotion, as numbers"
-        raise ValueError(f"{file} does not say what synthetic speech is there; {expected}. Delete the folder")
-    return stamp
-
-
-def _mark(marker, stamp):
-    """Write ``SYNTHETIC.json``."""
-    with storage.replacing(marker) as temporary:
-        temporary.write_text(json.dumps(stamp, indent=1) + "\n", encoding="utf-8")
-
-
-def _stamp(passport, chosen, seed):
-    """Return what ``SYNTHETIC.json`` says."""
-    by_emotion = Counter(parsed.emotion for parsed in chosen.values())
-    by_speaker = Counter(parsed.speaker for parsed in chosen.values())
-    return {
-        "corpus": passport.id,
-        "version": VERSION,
-        "seed": seed,
-        "n_utterances": len(chosen),
-        "by_emotion": {emotion: by_emotion[emotion] for emotion in labels.ordered(by_emotion)},
-        "by_speaker": dict(sorted(by_speaker.items())),
-    }
-
-
-def _clear(folder, passport):
-    """Delete what an earlier version or a killed run wrote, under published names; raise if anything else is there."""
-    ours = set(passport.manifest()["path"]) if (folder / MARKER).is_file() else ()
-    sound, written, others = audio.SUFFIXES, [], []
-    for file in audio.below(folder):
-        path = file.relative_to(folder).as_posix()
-        if path in ours and file.is_file() and not file.is_symlink():
-            written.append(file)
-        elif file.is_symlink() or (file.suffix.lower() in sound and file.name[0] != "."):
-            others.append(path)
-    if others:
-        raise FileExistsError(
-            f"{folder} holds {len(others)} recordings or links that were not synthesised, such as {others[:3]};"
-            " expected none. Write synthetic speech elsewhere"
-        )
-    for file in written:
-        file.unlink()
-
-
-def _choose(passport):
-    """Choose `SIZES` published utterances, evenly over emotions and speakers: {path: Parsed}, sorted by path."""
-    n_speakers, n_utterances = SIZES[passport.id]
-    in_disorder = sorted(passport.manifest()["path"], key=lambda path: zlib.crc32(path.encode()))
-    parsed = {path: passport.parse(path) for path in in_disorder}
-    cells = {}
-    for path, name in parsed.items():
-        is_misspelt = not name.stem.endswith(PurePosixPath(path).stem)
-        if name.stem not in passport.defects and not is_misspelt:
-            cells.setdefault((name.speaker, name.emotion), []).append(path)
-    speakers = _choose_speakers(passport, cells, n_speakers)
-    # In each round every speaker says every emotion once, in an order that leaves a last, partial round balanced.
-    turns = [
-        (speakers[(i + turn) % n_speakers], emotion)
-        for turn, (i, emotion) in product(range(n_speakers), enumerate(passport.emotions))
-    ]
-    in_order = [
-        cells[turn][depth] for depth in range(n_utterances) for turn in turns if depth < len(cells.get(turn, ()))
-    ]
-    return {path: parsed[path] for path in sorted(in_order[:n_utterances])}
-
-
-def _choose_speakers(passport, cells, n_speakers):
-    """Choose those who say most of every emotion, women and men in turn."""
-
-    def wealth(speaker):
-        counts = [len(cells.get((speaker, emotion), ())) for emotion in passport.emotions]
-        return min(counts), sum(counts)
-
-    ranked = sorted(passport.speakers, key=wealth, reverse=True)
-    place = Counter()
-    turns = {}
-    for speaker in ranked:
-        gender = passport.speakers[speaker].gender
-        turns[speaker] = place[gender]
-        place[gender] += 1
-    return sorted(ranked, key=turns.get)[:n_speakers]
-
-
-def _spread(signal, channels, sr):
-    """Give a mono signal the corpus's number of channels: each further one a little later and weaker."""
-    if channels == 1:
-        return signal
-    lag = round(0.0001 * sr)
-    return np.stack([0.9**i * np.roll(signal, i * lag) for i in range(channels)], axis=1)
-
-
-def speech(emotion, speaker, *, gender, sr, sentence="", take="", seed=42):
+def speech(emotion, speaker, *, gender, sr, sentence="", take="", style="", seed=42):
     """Synthesise one utterance, of about a second.
 
     Parameters
@@ -327,6 +147,9 @@ def speech(emotion, speaker, *, gender, sr, sentence="", take="", seed=42):
         Any text; the same text is the same vowels and consonants.
     take : str
         Any text; tells repetitions apart.
+    style : str
+        Any name; the same name is the same way of acting, whoever acts. Without one, emotions are acted as in
+        `EMOTIONS`.
     seed : int
 
     Returns
@@ -349,9 +172,9 @@ def speech(emotion, speaker, *, gender, sr, sentence="", take="", seed=42):
         raise ValueError(f"emotion {emotion!r} is unknown; use {', '.join(EMOTIONS)}")
     if gender not in PITCH_HZ:
         raise ValueError(f"gender {gender!r} is unknown; use {', '.join(PITCH_HZ)}")
-    rng = _generator(seed, "utterance", speaker, emotion, sentence, take)
+    rng = generator(seed, "utterance", speaker, emotion, sentence, take)
     voice = _voice(speaker, gender, seed)
-    manner = _manner(emotion, speaker, seed, rng)
+    manner = _manner(emotion, speaker, style, seed, rng)
     times, phones = _phones(sentence, manner, seed)
 
     n_samples = round(times[-1] * sr)
@@ -362,7 +185,7 @@ def speech(emotion, speaker, *, gender, sr, sentence="", take="", seed=42):
     voiced = pulses * _tilt_gain(f, voice.tilt_db + manner.tilt_db) + breath
     spoken = voiced * voicing * _tract_gain(f, np.stack([f1, f2, f3]), voice, manner, sr)
     spoken += hiss * noise * _friction_gain(f, centre)
-    _, parts = istft(np.stack([spoken, hum]) * _channel_gain(f, voice), **frames)
+    _, parts = istft(np.stack([spoken, hum]) * channel_gain(f, voice.channel_db)[:, None], **frames)
     spoken, floor = parts[:, :n_samples]
     signal = _at_level(spoken, NEUTRAL_DBFS + voice.level_db + manner.level_db) + _at_level(floor, voice.floor_dbfs)
     return np.clip(signal, -1, 1).astype(np.float32)
@@ -379,15 +202,14 @@ def _at_level(signal, level_db):
     return signal * 10 ** (level_db / 20) / np.sqrt(np.mean(signal**2))
 
 
-def _generator(seed, *names):
+def generator(seed, *names):
     """Return a random generator of its own for each purpose, the same wherever and whenever it is asked for."""
     return np.random.default_rng([seed, zlib.crc32("|".join(names).encode())])
 
 
 def _voice(speaker, gender, seed):
     """Draw a speaker's voice and channel."""
-    rng = _generator(seed, "voice", speaker)
-    waves = np.cos(np.pi * np.outer(np.linspace(0, 1, N_KNOTS), np.arange(1, N_RIPPLES + 1)))
+    rng = generator(seed, "voice", speaker)
     return Voice(
         pitch_hz=PITCH_HZ[gender] * 2 ** (rng.normal(0, 2) / 12),
         tract=TRACT[gender] * np.exp(rng.normal(0, 0.05)),
@@ -395,13 +217,15 @@ def _voice(speaker, gender, seed):
         tilt_db=rng.normal(-3, 1),
         level_db=rng.normal(0, 3),
         floor_dbfs=rng.uniform(-75, -63),
-        channel_db=waves @ rng.normal(0, RIPPLE_DB, N_RIPPLES),
+        channel_db=draw_channel(rng),
     )
 
 
-def _manner(emotion, speaker, seed, rng):
-    """Draw how an utterance is spoken: the emotion, the speaker's way of expressing it, and chance."""
-    habit = _generator(seed, "habit", speaker, emotion).normal(size=len(fields(Manner)))
+def _manner(emotion, speaker, style, seed, rng):
+    """Draw how an utterance is spoken: the emotion, the style's and the speaker's way of expressing it, and chance."""
+    habit = generator(seed, "habit", speaker, emotion).normal(size=len(fields(Manner)))
+    if style:
+        habit += STYLE * generator(seed, "style", style, emotion).normal(size=habit.size)
     chance = CHANCE * rng.normal(size=habit.size)
     drawn = Manner(*np.array(astuple(EMOTIONS[emotion])) + (habit + chance) * astuple(HABIT))
     return replace(drawn, **{name: np.clip(getattr(drawn, name), *limits) for name, limits in LIMITS.items()})
@@ -417,7 +241,7 @@ def _phones(sentence, manner, seed):
     tracks : ndarray, shape (6, n_knots)
         F1, F2, F3 (Hz), voice (0 to 1), noise (0 to 1) and the noise's centre (Hz).
     """
-    rng = _generator(seed, "sentence", sentence)
+    rng = generator(seed, "sentence", sentence)
     vowels = VOWELS[rng.integers(len(VOWELS), size=N_SYLLABLES)]
     consonants = CONSONANTS[rng.integers(len(CONSONANTS), size=N_SYLLABLES)]
     targets = np.empty((2 * N_SYLLABLES + 2, 6))
@@ -486,7 +310,13 @@ def _friction_gain(f, centre):
     return FRICTION * np.exp(-((octaves / 0.9) ** 2))
 
 
-def _channel_gain(f, voice):
-    """Return a speaker's microphone and room as gain, shape (n_bins, 1)."""
+def draw_channel(rng):
+    """Draw what a microphone and a room add to each frequency: dB at knots that are equally spaced in mel."""
+    waves = np.cos(np.pi * np.outer(np.linspace(0, 1, N_KNOTS), np.arange(1, N_RIPPLES + 1)))
+    return waves @ rng.normal(0, RIPPLE_DB, N_RIPPLES)
+
+
+def channel_gain(f, channel_db):
+    """Return a channel's gain at some frequencies (Hz), shape (n_bins,)."""
     mel = np.log1p(f / 700) / np.log1p(KNOTS_HZ / 700)
-    return 10 ** (np.interp(mel, np.linspace(0, 1, N_KNOTS), voice.channel_db) / 20)[:, None]
+    return 10 ** (np.interp(mel, np.linspace(0, 1, N_KNOTS), channel_db) / 20)
