@@ -36,13 +36,14 @@ def name(requirement):
 
 def test_conda_users_get_the_same_dependencies():
     (pip,) = [entry["pip"] for entry in yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"][2:]]
-    assert pip == [*PROJECT["dependencies"], "-e .[book]"]
+    assert pip == [*PROJECT["dependencies"], "-e .[lab,book]"]
 
 
 def test_the_packages_of_the_design_are_dependencies_and_used():
     design = {"jupyterlab", "nbclient", "librosa", "soundfile", "numpy", "pandas", "tensorflow", "scikit-learn"}
     design |= {"matplotlib", "seaborn", "ipywidgets"}
-    assert design <= {name(requirement) for requirement in PROJECT["dependencies"]}
+    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["lab"]]
+    assert design <= {name(requirement) for requirement in wanted}
 
 
 def test_every_dependency_is_pinned_with_hashes_and_no_index_is_named():
@@ -91,7 +92,7 @@ def test_the_tests_have_every_extra_but_for_one_of_a_strict_licence_and_one_of_g
 
 def test_every_dependency_is_imported_or_run():
     """What nothing uses is no dependency."""
-    run = {"jupyterlab", "tf2onnx"}  # opened by `make lab`; called by Keras's export
+    run = {"tf2onnx"}  # called by Keras's export
     called = {"scikit-learn": "sklearn"}
     files = [*(ROOT / "serlib").rglob("*.py"), *(ROOT / "notebooks").glob("*"), *(ROOT / "tests").glob("*.py")]
     text = "\n".join(file.read_text() for file in files if file.suffix in (".py", ".ipynb"))
