@@ -6,13 +6,19 @@ INSTALLED := .venv/installed
 TOOLS := build/tools
 OLDEST := build/oldest
 
-.PHONY: tutorial book test lint lab app figures bench results models browser weights extras pip-audit licences oldest clean
+.PHONY: tutorial book student teacher test lint lab app figures bench results models browser weights extras pip-audit licences oldest clean
 
 tutorial: $(INSTALLED)  ## write synthetic speech, execute every notebook, leave the book
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py
 
 book: $(INSTALLED)  ## the book again, executing only what has changed (SERLIB_PROFILE=full: from your corpora)
 	SERLIB_PROFILE=$${SERLIB_PROFILE:-tiny} $(BIN)/python notebooks/build.py --changed
+
+student: $(INSTALLED)  ## the notebooks to hand out, without solutions, in build/student
+	$(BIN)/python notebooks/editions.py student
+
+teacher: $(INSTALLED)  ## the notebooks with solutions, in build/teacher
+	$(BIN)/python notebooks/editions.py teacher
 
 test: $(INSTALLED) lint  ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

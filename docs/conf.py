@@ -25,7 +25,6 @@ extensions = ["myst_nb", "sphinx.ext.autodoc", "numpydoc", "sphinx_codeautolink"
 
 # The notebooks are executed before, by `notebooks/build.py`: here they are only shown.
 nb_execution_mode = "off"
-nb_code_prompt_show, nb_code_prompt_hide = "A solution", "A solution"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors, myst_update_mathjax = 3, False
 

@@ -8,11 +8,12 @@ import re
 from pathlib import Path
 
 import nbformat
+import typer
 from docutils import nodes
 from docutils.utils.math import latex2mathml
 from sphinx.util.docutils import SphinxDirective
 
-from serlib import corpora, widgets
+from serlib import cli, corpora, widgets
 
 STATE = "application/vnd.jupyter.widget-state+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -28,6 +29,7 @@ def setup(app):
     app.add_config_value("executed_notebooks", "", "env")
     app.add_html_math_renderer("mathml", (write_inline, None), (write_block, None))
     app.add_directive("notebook-cards", NotebookCards)
+    app.add_directive("command-line", CommandLine)
     app.connect("source-read", read_readme)
     app.connect("source-read", read_executed)
     app.connect("doctree-read", caption_figures)
@@ -60,7 +62,7 @@ def read_executed(app, docname, source):
 
 
 def shown(notebook):
-    """Return an executed notebook as the book shows it: widgets as they stood last, pictures and tables in words.
+    """Return an executed notebook as the book shows it: without claims, widgets as they stood last, pictures in words.
 
     Parameters
     ----------
@@ -72,11 +74,10 @@ def shown(notebook):
     NotebookNode
     """
     states = notebook.metadata.pop("widgets", {}).get(STATE, {}).get("state", {})
+    notebook.cells = [cell for cell in notebook.cells if "claims" not in cell.metadata.get("tags", ())]
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             show_output(output, states, cell.source)
-        if cell.cell_type == "code" and "solution" in cell.metadata.get("tags", ()):
-            cell.metadata["tags"] = [*cell.metadata["tags"], "hide-cell"]
         if alt := cell.metadata.get("alt"):
             cell.metadata["mystnb"] = {"image": {"alt": alt}}
     about = SOURCES[notebook.metadata.get("executed", {}).get("profile", "tiny")]
@@ -173,6 +174,23 @@ class NotebookCards(SphinxDirective):
             self.env.note_dependency(str(edition))
             cards.append(_card(path.stem, notebook))
         return [nodes.raw("", f'<ol class="cards">{"".join(cards)}</ol>', format="html")]
+
+
+class CommandLine(SphinxDirective):
+    """A section for each command of the terminal: what it does, and what it takes."""
+
+    def run(self):
+        sections = []
+        for name, command in typer.main.get_command(cli.app).commands.items():
+            rows = "".join(
+                f"<tr><td><code>{html.escape(', '.join(taken.opts))}</code></td><td>{html.escape(taken.help)}</td></tr>"
+                for taken in command.params
+            )
+            section = nodes.section("", nodes.title("", name), ids=[name], names=[name])
+            section += nodes.paragraph("", " ".join(command.help.split()))
+            section += nodes.raw("", f'<table class="table">{rows}</table>', format="html")
+            sections.append(section)
+        return sections
 
 
 def title(notebook):

@@ -29,7 +29,7 @@ CORE = (
     "bundle",
     "predict",
 )
-SATELLITES = ("doctor", "download", "export", "audit", "interchange")
+SATELLITES = ("doctor", "download", "export", "audit", "interchange", "exercises")
 MODULES = (*CORE, *SATELLITES, "figures", "readme_figures", "widgets", "cli")
 
 

@@ -292,9 +292,12 @@ def test_durations_have_a_box_per_corpus(emodb):
     assert ax.get_xlabel() == "duration (s)"
 
 
-def test_mean_mfccs_are_lines_without_the_level():
-    ax = figures.draw_mean_mfcc({"anger": np.arange(50.0)})
-    assert ax.lines[0].get_xdata().tolist() == list(range(1, 50))
+def test_mean_mfccs_are_drawn_as_differences_from_one_emotion_without_the_level():
+    ax = figures.draw_mean_mfcc({"neutral": np.arange(50.0), "anger": 3 * np.arange(50.0)}, reference="neutral")
+    zero, anger = ax.lines
+    assert [zero.get_label(), anger.get_label()] == ["neutral", "anger"]
+    assert anger.get_xdata().tolist() == list(range(1, 50))
+    assert anger.get_ydata().tolist() == [2.0 * k for k in range(1, 50)]
 
 
 def test_a_saved_figure_is_the_same_bytes_twice_and_says_what_it_is(tmp_path):

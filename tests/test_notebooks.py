@@ -14,6 +14,7 @@ import zmq.asyncio
 from nbformat import v4
 
 import build
+import editions
 import pages
 from conftest import offline, put_at_hand
 
@@ -37,15 +38,16 @@ def read(path):
 
 
 def code_of(path):
-    return [cell for cell in read(path).cells if cell.cell_type == "code"]
+    """The cells of code that a student reads."""
+    return [cell for cell in read(path).cells if cell.cell_type == "code" and not is_claims(cell)]
 
 
 def prose_of(path):
     return [cell.source for cell in read(path).cells if cell.cell_type == "markdown"]
 
 
-def is_solution(cell):
-    return "solution" in cell.metadata.get("tags", [])
+def is_claims(cell):
+    return "claims" in cell.metadata.get("tags", [])
 
 
 def defined(source):
@@ -97,7 +99,7 @@ def test_a_notebook_is_short(path):
     sources = [cell.source for cell in code_of(path)]
     assert len(sources) <= 25
     assert sum(len(source.splitlines()) for source in sources) <= 200
-    assert max(len(source.splitlines()) for source in sources) <= 15
+    assert max(len(source.splitlines()) for source in sources[1:]) <= 15, "imports may be longer"
     assert len(prose_of(path)) >= len(sources)
 
 
@@ -118,14 +120,54 @@ def test_functions_are_few_and_defined_once():
 
 
 @each
-def test_exercises_have_collapsed_solutions(path):
+def test_exercises_are_one_to_compute_one_to_judge_and_one_open(path):
     notebook = read(path)
-    solutions = [cell for cell in notebook.cells if is_solution(cell)]
-    assert solutions
-    assert all(cell.cell_type == "code" and cell.metadata.jupyter.source_hidden for cell in solutions)
     (start,) = [k for k, cell in enumerate(notebook.cells) if cell.source.startswith("## Try it")]
-    assert all(is_solution(cell) for cell in notebook.cells[start + 1 : -1])
-    assert not any(is_solution(cell) for cell in notebook.cells[:start])
+    minutes = int(re.match(r"## Try it\n\nAbout (\d+) minutes\. You need ", notebook.cells[start].source)[1])
+    exercises = notebook.cells[start + 1 : -1]
+    headings = [re.match(r"### (\d)\. (\w+): .+ \((\d+) minutes\)\n", cell.source) for cell in exercises]
+    assert [heading.groups()[:2] for heading in headings if heading] == [
+        *(("1", "Compute"), ("2", "Judge"), ("3", "Open"))
+    ]
+    assert sum(int(heading[3]) for heading in headings if heading) == minutes
+    assert all(heading or "exercise" in cell.metadata.tags for heading, cell in zip(headings, exercises, strict=True))
+    assert f'exercises.check("{path.name[:2]}-' in exercises[1].source
+    assert not any("solution" in cell.metadata.get("tags", []) for cell in notebook.cells)
+
+
+@each
+def test_claims_are_checked_in_a_hidden_cell_before_the_exercises(path):
+    cells = read(path).cells
+    (claims,) = [k for k, cell in enumerate(cells) if is_claims(cell)]
+    assert cells[claims].metadata.jupyter.source_hidden
+    assert cells[claims + 1].source.startswith("## Try it")
+    assert cells[claims].source.count("exercises.claim(") >= 3
+
+
+@each
+def test_students_get_no_solutions_and_teachers_one_for_each_exercise(path):
+    student = editions.student(read(path))
+    assert not any(is_claims(cell) or "solution" in cell.metadata.get("tags", []) for cell in student.cells)
+    assert "](../" not in nbformat.writes(student)
+    teacher = editions.teacher(editions.student(read(path)), editions.solutions_of(path))
+    nbformat.validate(teacher)
+    kinds = [cell.id.split("-")[:2] for cell in teacher.cells if re.match("(exercise|solution)-", cell.id)]
+    in_order = [tuple(kind) for k, kind in enumerate(kinds) if k == 0 or kinds[k - 1] != kind]
+    assert in_order == [(what, number) for number in "123" for what in ("exercise", "solution")]
+    assert any(cell.cell_type == "markdown" for cell in teacher.cells if cell.id.startswith("solution-2"))
+
+
+def test_an_edition_that_is_none_is_refused(capsys):
+    assert editions.main("pupil") == 2
+    assert "edition 'pupil' is unknown; use student or teacher" in capsys.readouterr().err
+
+
+def test_editions_are_written(workplace, monkeypatch):
+    monkeypatch.setattr(build, "notebooks", lambda: [FIRST])
+    for edition, n_solutions in (("student", 0), ("teacher", 5)):
+        assert editions.main(edition) == 0
+        written = read(workplace / "build" / edition / FIRST.name)
+        assert sum("solution" in cell.metadata.get("tags", []) for cell in written.cells) == n_solutions
 
 
 @each
@@ -175,7 +217,12 @@ def test_links_between_notebooks_lead_somewhere(path):
 def test_a_notebook_makes_the_results_that_it_reads(path):
     code = "\n".join(cell.source for cell in code_of(path))
     assert "results.stored(" not in code or "load_or_run(" in code.split("results.stored(")[0]
-    assert "bundle.read(" not in code or re.search(r"bundle\.(save|train)\(", code)
+    assert "bundle.read(" not in code or re.search(r"bundle\.(save|train|load_or_train)\(", code)
+
+
+def in_full(path):
+    """The teacher's edition with the claims: all that is ever executed of a notebook."""
+    return editions.teacher(read(path), editions.solutions_of(path))
 
 
 def doubled(notebook):
@@ -215,7 +262,7 @@ def executed(made, trained, refused, tmp_path_factory):
                     patch.setenv(name, value)
                 if path == FIRST:
                     patch.delenv("LOKY_MAX_CPU_COUNT")
-                known[path] = build.execute(doubled(read(path)), folder)
+                known[path] = build.execute(doubled(in_full(path)), folder)
         return known[path]
 
     return run
@@ -226,6 +273,19 @@ def executed(made, trained, refused, tmp_path_factory):
 def test_a_notebook_runs_alone_with_every_cell_twice(path, executed):
     _, failure = executed(path)
     assert not failure, failure
+
+
+@pytest.mark.notebook
+@each
+def test_a_check_fails_on_what_students_get_and_passes_the_solution(path, executed):
+    printed = {}
+    for cell in executed(path)[0].cells:
+        shown = [
+            output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in cell.get("outputs", ())
+        ]
+        printed[cell.id] = "".join(shown)
+    assert re.match(r"\d\d-[a-z-]+: not yet\. ", printed["exercise-1-start"])
+    assert re.match(r"\d\d-[a-z-]+: right\.", printed["solution-1-1"])
 
 
 @pytest.mark.notebook
@@ -246,7 +306,7 @@ def test_an_executed_notebook_tells_no_folder(path, executed, made):
 @pytest.mark.notebook
 @each
 def test_only_notebooks_that_train_import_tensorflow(path, executed):
-    training = r"(load_or_run|evaluate\.run|evaluate\.across|fit_fold|watch_training|bundle\.train|\.build)\("
+    training = r"(load_or_\w+|evaluate\.run|evaluate\.across|fit_fold|watch_training|bundle\.train|\.build)\("
     trains = any(re.search(training, cell.source) for cell in code_of(path))
     answer = "".join(output["text"] for output in executed(path)[0].cells[-1].outputs)  # in one part, or in two
     assert answer.strip() in ("False", "True")
@@ -281,7 +341,7 @@ def test_outputs_in_the_book_need_no_network_and_every_picture_is_described(path
     for alt in [*described, *(html.unescape(alt) for alt in re.findall(r'<img [^>]*alt="([^"]*)"', bodies))]:
         assert re.fullmatch(r"[A-Z].{30,}\.", alt), alt
         assert not re.search(r"object at 0x|\.png|Figure size", alt)
-    assert all("hide-cell" in cell.metadata.tags for cell in shown.cells if "solution" in cell.metadata.get("tags", ()))
+    assert not any(is_claims(cell) for cell in shown.cells)
     assert "synthetic speech" in shown.cells[0].source
 
 

@@ -231,13 +231,17 @@ def test_every_notebook_is_in_the_table_and_the_other_way_round():
     )
     files = sorted((ROOT / "notebooks").glob("*.ipynb"))
     assert [name for _, _, name, _, _ in rows] == [file.name for file in files]
-    for (number, title, name, question, n_exercises), file in zip(rows, files, strict=True):
+    for (number, title, name, question, minutes), file in zip(rows, files, strict=True):
         notebook = nbformat.read(file, as_version=4)
         first = notebook.cells[0].source
         assert name.startswith(number)
         assert first.startswith(f"# {title}\n")
         assert f"**Question**: {question}\n" in first
-        assert sum("solution" in cell.metadata.get("tags", []) for cell in notebook.cells) == int(n_exercises)
+        stated = [
+            int(m) for cell in notebook.cells for m in re.findall(r"^### .* \((\d+) minutes\)$", cell.source, re.M)
+        ]
+        assert sum(stated) == int(minutes)
+    assert sum(int(minutes) for *_, minutes in rows) == 600
 
 
 @pytest.mark.parametrize("page", [*PAGES, *(ROOT / name for name in ("CONTRIBUTING.md", *TABLES[3:]))], ids=str)

@@ -21,7 +21,18 @@ from .contract import (
 )
 from .distance import DistanceDetector
 from .novelty import PASSING_SHARE, NoveltyDetector
-from .saving import FILES, folder_of, golden_wav, refuse_other_task, refuse_place, save, to_onnx, train, write_score
+from .saving import (
+    FILES,
+    folder_of,
+    golden_wav,
+    load_or_train,
+    refuse_other_task,
+    refuse_place,
+    save,
+    to_onnx,
+    train,
+    write_score,
+)
 from .voice import VoiceCentre
 
 __all__ = [
@@ -41,6 +52,7 @@ __all__ = [
     "find",
     "folder_of",
     "golden_wav",
+    "load_or_train",
     "read",
     "read_part",
     "refuse_other_task",

@@ -67,6 +67,42 @@ def train(table, *, recipe, folder=None, epochs=None, seed=settings.SEED, root=N
     return save(folder, fold, parts, X=X, recipe=recipe), fold, folder
 
 
+def load_or_train(table, *, recipe):
+    """Return the folder of a recipe's bundle, trained on a table: the one that is there, or else a new one.
+
+    A bundle of other settings, or one that cannot be read, is replaced.
+
+    Parameters
+    ----------
+    table : DataFrame
+        An index table.
+    recipe : recipes.Recipe
+
+    Returns
+    -------
+    Path
+
+    Examples
+    --------
+    >>> from serlib import bundle, index, recipes
+    >>> folder = bundle.load_or_train(index.load("emodb"), recipe=recipes.get("mfcc-mean+logistic"))
+    >>> bundle.read(folder).recipe
+    'mfcc-mean+logistic'
+    """
+    from .. import evaluate
+
+    folder, model, epochs = folder_of(table, recipe), recipe.settings()["model"], evaluate.epochs_for(table, recipe)
+    wanted = (features.to_dict(recipe.features), model, epochs, table.attrs["synthetic"])
+    try:
+        saved = read(folder)
+        is_wanted = (saved.features, saved.model, saved.epochs, saved.synthetic) == wanted
+    except (OSError, ValueError):
+        is_wanted = False
+    if not is_wanted:
+        train(table, recipe=recipe)
+    return folder
+
+
 def folder_of(table, recipe):
     """Return where the current profile keeps the bundle of a recipe, trained on a table.
 

@@ -193,13 +193,15 @@ def draw_mel_bands(bands, *, features, ax=None):
     return despine(ax)
 
 
-def draw_mean_mfcc(vectors, *, ax=None):
-    """Draw mean MFCCs, a line per emotion.
+def draw_mean_mfcc(vectors, *, reference, ax=None):
+    """Draw by how much mean MFCCs differ from those of one emotion, a line per emotion.
 
     Parameters
     ----------
     vectors : dict of str to ndarray, shape (n_mfcc,)
         By emotion. The first coefficient, the level, is left out: it would hide the others.
+    reference : str
+        The emotion that the others are compared with.
     ax : matplotlib.axes.Axes, optional
 
     Returns
@@ -207,10 +209,11 @@ def draw_mean_mfcc(vectors, *, ax=None):
     matplotlib.axes.Axes
     """
     ax, colours = new_axes(ax, (6.4, 2.8)), labels.colours(vectors)
-    for emotion, vector in vectors.items():
-        ax.plot(np.arange(1, len(vector)), vector[1:], color=colours[emotion], label=emotion, marker=".")
-    ax.axhline(0, color="0.8", linewidth=1, zorder=0)
-    ax.set(xlabel="coefficient", ylabel="mean over time")
+    ax.axhline(0, color=colours[reference], linewidth=2, label=reference)
+    for emotion in [emotion for emotion in vectors if emotion != reference]:
+        change = vectors[emotion][1:] - vectors[reference][1:]
+        ax.plot(np.arange(1, 1 + len(change)), change, color=colours[emotion], label=emotion, marker=".")
+    ax.set(xlabel="coefficient", ylabel=f"mean over time, less {reference}'s")
     ax.legend(frameon=False)
     return despine(ax)
 

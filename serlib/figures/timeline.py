@@ -10,8 +10,8 @@ from .style import despine, mark_seconds
 def draw_windows(windows, envelope, *, duration_s=None):
     """Draw the waveform of a recording, and below it how probable each emotion is, window by window.
 
-    A window's probabilities stand where the window has its middle; pauses are left empty, and what the model would
-    rather not say is grey.
+    A window's probabilities stand where the window has its middle; pauses are left empty, and windows that the
+    model declines to judge are grey.
 
     Parameters
     ----------
