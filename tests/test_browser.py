@@ -426,7 +426,7 @@ def test_where_the_microphone_is_refused_a_file_does(browser, lab, made, tmp_pat
             assert "upload a recording instead" in recorder.get_by_role("status").inner_text()
             widget.locator("select").select_option(index=2)  # the model that was trained on such speech
             image, before = widget.locator("img"), None
-            for file, answer in ((speech, "It sounds most like"), (tmp_path / "noise.wav", "would rather not say")):
+            for file, answer in ((speech, "It sounds most like"), (tmp_path / "noise.wav", "declines to answer")):
                 with page.expect_file_chooser() as chooser:
                     widget.get_by_role("button", name="Upload a file").click()
                 chooser.value.set_files(file)

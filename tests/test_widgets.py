@@ -626,7 +626,7 @@ def test_another_model_hears_the_same_recording_and_states_its_own_score(figure,
 def test_what_is_unlike_anything_heard_gets_no_answer(figure, seen):
     calls = seen("draw_probabilities")
     record(figure, NOISE, 16000)
-    assert "would rather not say" in figure.message.value
+    assert "declines to answer" in figure.message.value
     assert "<b>Unfamiliar</b>: unlike anything this model has heard" in figure.message.value
     assert "sounds most like" not in figure.message.value
     assert calls[-1][0][1] == {"is_doubtful": True}
@@ -779,7 +779,7 @@ def test_a_voice_from_afar_can_be_known(calibratable, sentences, monkeypatch):
     hear = predict.Predictor.hear
     monkeypatch.setattr(predict.Predictor, "hear", lambda *how: hear(*how) | {"warnings": [predict.AFAR]})
     upload(figure, "me.wav", sentences[0].read_bytes())
-    assert "would rather not say" in figure.message.value
+    assert "declines to answer" in figure.message.value
     assert "calibrate there" in figure.message.value
     figure.controls["is_learning"].value = True
     upload(figure, "me.wav", sentences[0].read_bytes())

@@ -64,7 +64,7 @@ def _answer(predictor, player, source, known="", trust=""):
     ax.set_title(f"{known}{says}: {answer['emotion']}", fontsize=10)
     bars = ", ".join(f"{emotion} {probability:.2f}" for emotion, probability in answer["probabilities"].items())
     if is_unfamiliar:
-        first = "<b>The model would rather not say.</b> Another microphone, room or language can be reason enough."
+        first = "<b>The model declines to answer.</b> Another microphone, room or language can be reason enough."
     else:
         emotion = answer["emotion"]
         first = f"It sounds most like <b>{emotion}</b> (probability {answer['probabilities'][emotion]:.2f})."

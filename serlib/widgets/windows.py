@@ -5,7 +5,7 @@ import ipywidgets
 from .. import audio, figures, predict
 from .base import PLAYED_HZ, InteractiveFigure, new_player, wav_of
 
-DOUBTFUL = "would rather not say"
+DOUBTFUL = "declines to answer"
 
 
 def browse_windows(source, predictor, sr=None, **how):
