@@ -185,6 +185,7 @@ class CommandLine(SphinxDirective):
             rows = "".join(
                 f"<tr><td><code>{html.escape(', '.join(taken.opts))}</code></td><td>{html.escape(taken.help)}</td></tr>"
                 for taken in command.params
+                if not taken.hidden
             )
             section = nodes.section("", nodes.title("", name), ids=[name], names=[name])
             section += nodes.paragraph("", " ".join(command.help.split()))

@@ -210,7 +210,7 @@ def _in_a_word(others):
 
 
 def _leaks(part, others, rows):
-    """Return what a part shares with the parts that are then trained on, as findings: a row per kind of leak."""
+    """Return the leaks between a part and its training parts as findings, a row per kind."""
     train, test = rows[rows["part"].isin(others)], rows[rows["part"] == part]
     among = [len(test.drop_duplicates(columns)) for columns in LEAKS.values()]
     found = split.leaks(train, test, kinds=LEAKS).rename(columns={"n_test": "of"})
@@ -218,7 +218,7 @@ def _leaks(part, others, rows):
 
 
 def _notes(part, own):
-    """Return what is odd in a part alone, as findings: a row per kind."""
+    """Return the problems within one part as findings, a row per kind."""
     names = own["utterance"]
     kinds = {
         "repeated": (names.duplicated(), names),
@@ -235,7 +235,7 @@ def _notes(part, own):
 
 
 def _comparisons(parts):
-    """Yield (part that is tested, parts that are then trained on), of a DataFrame of ``table`` and ``part``.
+    """Yield (test part, its training parts) of a DataFrame with the columns ``table`` and ``part``.
 
     Parts that are called alike but for train, validation, test and the like belong together, and each is compared with
     those before it in this order. Of all other parts of a table, as of folds, each is compared with all the rest.
@@ -287,13 +287,13 @@ def _columns_called(table, names, what, file):
 
 
 def _part_column(table, file):
-    """Return the column that tells parts apart, or None."""
+    """Return the column that holds the part, or None."""
     columns = _columns_called(table, PART_COLUMNS, "part", file)
     return next((column for column in columns if len(set(table[column]) - {""}) > 1), None)
 
 
 def _stated(table, what, file):
-    """Return what a column states of each row's speaker, emotion or sentence; empty text where none does."""
+    """Return the column of speakers, emotions or sentences, or empty text if there is none."""
     for column in _columns_called(table, STATED_COLUMNS[what], what, file):
         values = table[column].str.strip()
         values = values.mask(values.str.casefold().isin(NOT_STATED), "")
@@ -326,7 +326,7 @@ def _rows(table, passports, file):
 
 
 def _file_names(table, parse, passports, file, *, is_enough):
-    """Return the column of names of a corpus; else, where other columns are enough, of sound files, or the first."""
+    """Return the column whose values are a corpus's file names; else that of sound files, or the first column."""
     if heading := next(filter(parse, table), None):
         raise ValueError(f"{file}, line 1: {heading!r} is an utterance; expected the columns' names. Add such a line")
     sample = table.iloc[np.unique(np.linspace(0, len(table) - 1, N_SAMPLED).astype(int))]
@@ -349,7 +349,7 @@ def _is_sound(name):
 
 
 def _parser(passports):
-    """Return a function that says what the name of a file means: (corpus, Parsed), or None."""
+    """Return a function that parses a file name: (corpus, Parsed), or None."""
     readers = [(passport.id, _reader(passport)) for passport in passports]
 
     @functools.cache
@@ -361,7 +361,7 @@ def _parser(passports):
 
 
 def _reader(passport):
-    """Return a function that says what a path without its suffix means in a corpus: a `Parsed`, or None."""
+    """Return a function that parses a path without suffix by one corpus's passport: a `Parsed`, or None."""
     if passport.listed is None:
         suffix = passport.names.suffixes[0]
         return lambda root: passport.parse(root + suffix)
@@ -476,5 +476,5 @@ def _records(document):
 
 
 def _text(value):
-    r"""Return what stands in a JSON document as text; half of a character, which no table holds, as ``\\ud800``."""
+    r"""Return a JSON value as text; a lone surrogate, which no table can hold, is escaped."""
     return "" if value is None else str(value).encode("utf-8", "backslashreplace").decode()

@@ -197,7 +197,7 @@ def _file():
 
 
 def _using(action):
-    """Call `action` with the open cache, in one transaction; the cache is made if need be, and anew if it is damaged.
+    """Call `action` with the open cache in one transaction; create the cache if it is missing or corrupt.
 
     Raises
     ------

@@ -210,12 +210,12 @@ def _guess(root, files):
 
 
 def _finding(kind, path, found, expected, next=None):
-    """Return a finding that, by default, advises what its kind does."""
+    """Return a finding, with its kind's advice by default."""
     return Finding(kind, path, found, expected, next or {**KINDS, **NOTES}.get(kind, KINDS["unknown"]))
 
 
 def _look(root):
-    """List the sound files, and find those that macOS left."""
+    """List the sound files, and report files that macOS left."""
     sound, findings = [], []
     for file in audio.below(root):
         path = file.relative_to(root).as_posix()
@@ -247,7 +247,7 @@ def _identify(passport, file):
 
 
 def _read_headers(sound, progress):
-    """Read all headers; return what is no recording."""
+    """Read all headers; return the files that are no recordings."""
     findings = []
     for file in tqdm(sound, desc="headers", unit="file", disable=not progress):
         found = audio.inspect(file.file)
@@ -268,7 +268,7 @@ def _read_contents(files, progress):
 
 
 def _recognise(files, known, passport):
-    """Identify what has no name of the corpus by its content."""
+    """Identify files by content if their names are not the corpus's."""
     path_of = dict(zip(known.get("sha256", ()), known["path"], strict=True))
     for file in files:
         if not file.how and file.content in path_of:

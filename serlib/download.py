@@ -233,7 +233,7 @@ def _retrieve(url, target, known_hash, most, timeout_s, progress=False):
 
 
 def _transfer(url, part, most, timeout_s, progress):
-    """Download to `part`, from where it stopped before; stop after `most` bytes and a block."""
+    """Download to `part`, resuming it; stop one block after `most` bytes."""
     there = part.stat().st_size if part.is_file() else 0
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={there}-"} if there else {})
     with requests.get(url, headers=headers, stream=True, timeout=timeout_s) as answer:
@@ -258,7 +258,7 @@ def _transfer(url, part, most, timeout_s, progress):
 
 
 def _why(error, timeout_s):
-    """Say in words why a transfer failed."""
+    """Return why a transfer failed, in words."""
     if isinstance(error, requests.HTTPError):
         return f"the server answered {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.Timeout) or "timed out" in str(error):

@@ -223,7 +223,7 @@ def _together(tables):
 
 
 def _scored_fold(split, X, fold, folder, **how):
-    """Run a fold where its model may be left behind: only tables travel between processes, and to the folder."""
+    """Run a fold and drop its model: only tables are passed between processes and stored."""
     file = None if folder is None else Path(folder) / f"fold-{fold}.csv.gz"
     if file is not None:
         try:

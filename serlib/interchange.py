@@ -70,7 +70,7 @@ def to_audformat(table, folder):
 
 
 def _audformat():
-    """Import audformat, or say how to install it."""
+    """Import audformat, or raise with how to install it."""
     try:
         import audformat
     except ImportError:
@@ -199,7 +199,7 @@ def _refuse_large_tables(folder):
 
 
 def _speaker_of_files(audformat, database, table):
-    """Return who speaks in each file, by the first table of whole files that knows: `table`, then the others."""
+    """Return the speaker of each file from the first table that has it: `table`, then the others."""
     tables = [database[name].df for name in dict.fromkeys([table, *database.tables])]
     tables = [rows for rows in tables if "speaker" in rows and audformat.is_filewise_index(rows.index)]
     found = pd.concat([pd.Series(dtype=object), *(rows["speaker"].astype(object).dropna() for rows in tables)])

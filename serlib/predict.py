@@ -244,7 +244,7 @@ class Predictor:
             yield times | self._answers(array[None], [warnings])[0]
 
     def _answers(self, X, warnings):
-        """Return the answer to each utterance, with what was found before in its recording."""
+        """Return the answer to each utterance, with its recording's warnings."""
         X, far = X + self._shift, self.contract.distance
         emotions, most, answers = self.contract.emotions, self.contract.novelty.threshold, []
         distances, is_far = self.contract.novelty.distance(X), far.is_far(X) if far else np.zeros(len(X), bool)
@@ -276,7 +276,7 @@ def is_unfamiliar(warnings):
 
 @functools.cache
 def _options():
-    """Return how models are run: in one thread, in silence, and all together in no more than `MAX_BYTES`."""
+    """Return onnxruntime's session options: one thread, no messages, at most `MAX_BYTES`."""
     onnxruntime.set_default_logger_severity(4)  # what is wrong is raised, too
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -318,7 +318,7 @@ def refuse_strange_model(model):
 
 
 def _features_of(source, kind, sr=None):
-    """Return a recording's features, and what may spoil a prediction from it."""
+    """Return a recording's features and warnings about it."""
     signal = audio.signal_of(source, sr, kind.sr)
     return features.apply(kind, signal), audio.warnings(signal, kind.sr)
 
@@ -336,7 +336,7 @@ def _windows(blocks, n_window, n_hop):
 
 
 def _spoken(windows):
-    """Leave out the windows that are pauses."""
+    """Drop windows that are pauses."""
     loudest = -math.inf
     for start, signal in windows:
         level = audio.level_db(signal)
@@ -346,13 +346,13 @@ def _spoken(windows):
 
 
 def _heard(window, kind):
-    """Return where a window begins and ends, and what `_features_of` returns of it."""
+    """Return a window's start and end, and `_features_of` its signal."""
     start, signal = window
     return start, start + len(signal), _features_of(signal, kind, kind.sr)
 
 
 def _compute(numbered, *, features):
-    """Return [(number, what `_features_of` returns or why it cannot)] of some recordings: a job of its own."""
+    """Return [(number, result or error of `_features_of`)] of some recordings; runs in a worker process."""
     done = []
     for number, file in numbered:
         try:
@@ -477,7 +477,7 @@ def _predictor(bundle):
 
 
 def _row(heard):
-    """Return an answer, or that there is none, as columns of a table."""
+    """Return an answer, or an error, as columns of a table."""
     p = {f"p_{emotion}": value for emotion, value in heard.get("probabilities", {}).items()}
     return {"emotion": heard.get("emotion", ""), **p, "warnings": heard.get("warnings", [])}
 

@@ -291,7 +291,7 @@ def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
 
 
 def _as_asked(split, n_folds):
-    """Return a split whose number of folds nobody can choose, if it is what was asked for."""
+    """Return a split with a fixed number of folds; raise if another number was asked for."""
     if n_folds not in (None, split.n_folds):
         raise ValueError(f"{split.protocol} has {split.n_folds} folds here, not {n_folds}; leave the number out")
     return split
@@ -425,12 +425,12 @@ def _refuse(rows, *, same_speakers):
 
 
 def _sides(train, test):
-    """Return the rows of both, with the one fold that tests `test`."""
+    """Join training and test rows; `test` is the one tested fold."""
     return pd.concat([train.assign(fold=-1), test.assign(fold=0)], ignore_index=True)
 
 
 def _on_both_sides(rows, columns):
-    """Return the tested rows that are alike in `columns` to a row of another fold, which theirs is trained on."""
+    """Return the rows that share their values of `columns` with a row of another fold."""
     known = rows[rows[columns[-1]] != ""]
     folds = known.groupby(columns, sort=False)["fold"]
     return known[(known["fold"] >= 0) & (folds.transform("min") != folds.transform("max"))]
@@ -457,7 +457,7 @@ def _table(rows, kinds):
 
 
 def _assign_groups(used, column, *, alike, n_folds, seed):
-    """Return the fold of each row: what has one value of `column` stays together.
+    """Return the fold of each row; rows with the same value of `column` stay together.
 
     The largest groups are assigned first, each to the fold that has the fewest groups of the same `alike`, and
     then the fewest utterances.
@@ -482,7 +482,7 @@ def _assign_groups(used, column, *, alike, n_folds, seed):
 
 
 def _by_corpus(used, assign):
-    """Return what `assign` says of each row, asked corpus by corpus: ndarray, shape (n_rows,)."""
+    """Apply `assign` to each corpus's rows: ndarray, shape (n_rows,)."""
     pieces = [pd.Series(assign(rows), index=rows.index) for _, rows in used.groupby("corpus")]
     return pd.concat(pieces).reindex(used.index).to_numpy()
 

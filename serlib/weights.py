@@ -180,7 +180,7 @@ def _is_used(name):
 
 
 def _arrays(content, is_wanted):
-    """Yield name, number of the type, and array of what a container holds."""
+    """Yield (name, type number, array) of a container's tensors."""
     at = 0
 
     def take(fmt):

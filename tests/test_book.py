@@ -1,6 +1,7 @@
 """The book: its pages, links, reference and search, that everybody can read it, and what is executed for it."""
 
 import base64
+import html
 import inspect
 import itertools
 import re
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import typer
 from nbformat import v4
 from sphinx.util.inventory import InventoryFile
 
@@ -17,7 +19,7 @@ import build
 import pages
 import serlib
 from conftest import listened, shot
-from serlib import widgets
+from serlib import cli, widgets
 
 PROJECT = Path(__file__).resolve().parent.parent
 DOT = base64.b64encode(b"\x89PNG\r\n\x1a\n").decode()
@@ -163,6 +165,16 @@ def test_the_reference_holds_every_public_function_and_tells_where_it_is_used(bo
     assert wanted - known == set()
     assert 'href="../docs/reference/corpora.html#serlib.index.parts"' in texts["notebooks/03_split.html"]
     assert 'href="../../notebooks/03_split.html#' in texts["docs/reference/corpora.html"]
+
+
+def test_the_reference_holds_every_command_and_its_options(texts):
+    page = texts["docs/reference/terminal.html"]
+    commands = typer.main.get_command(cli.app).commands
+    assert len(commands) > 10
+    for name, command in commands.items():
+        section = page.split(f'<section id="{name}">')[1].split("</section>")[0]
+        shown = [option for taken in command.params if not taken.hidden for option in taken.opts]
+        assert all(html.escape(option) in section for option in shown)
 
 
 def test_the_front_page_shows_every_notebook_and_the_results_and_the_book_every_figure(book, texts):

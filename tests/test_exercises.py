@@ -1,6 +1,7 @@
 """The exercises' checks: each passes right answers, and says what differs in wrong and in empty ones."""
 
 import re
+from pathlib import Path
 
 import librosa
 import numpy as np
@@ -159,3 +160,11 @@ def test_a_claim_is_printed_with_its_number_and_its_bounds(capsys):
 def test_a_claim_that_no_longer_holds_stops_the_notebook(bounds):
     with pytest.raises(AssertionError, match=r"no longer true: it is above guessing: 0\.471"):
         exercises.claim("it is above guessing", 0.4712, **bounds)
+
+
+def test_the_lines_that_grade_in_the_teachers_page_run():
+    page = Path(__file__).parent.parent / "docs" / "guide" / "teaching.md"
+    (lines,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    exec(lines, {})
+    with pytest.raises(AssertionError):
+        exec(lines.replace("== emotion).mean()", "== emotion).sum()"), {})

@@ -91,7 +91,7 @@ def to_wav(file, name, *, max_s):
 
 
 def _declared_s(container, stream):
-    """Return how long a file says that its sound is; 0 where it does not say."""
+    """Return the duration in the file's header in seconds, or 0 if there is none."""
     if stream.duration:
         return float(stream.duration * stream.time_base)
     is_alone = len(container.streams) == 1

@@ -116,7 +116,7 @@ def below(folder):
 
 
 def _walk(folder):
-    """Go through everything below a folder as `os.walk` does, but refuse one that may not be looked into."""
+    """Walk a folder as `os.walk` does, but raise if a folder cannot be read."""
 
     def refuse(error):
         if isinstance(error, PermissionError):
@@ -154,7 +154,7 @@ def _opened(source):
 
 
 def _decoded_by_ffmpeg(source):
-    """Return what libsndfile does not read as (SoundFile, what it is), or (Problem, None)."""
+    """Decode a file that libsndfile cannot read: return (SoundFile, its format), or (Problem, None)."""
     with for_ffmpeg(source) as (file, known):
         if isinstance(known, Problem):
             return known, None
@@ -347,7 +347,7 @@ def load(source, sr):
 
 
 def _decoded(file, n_frames):
-    """Read so many frames, mixed down block by block: float32, shape (n_frames,); or return the problem met."""
+    """Read frames and mix them down, block by block: float32, shape (n_frames,); or return a problem."""
     is_16_bit = file.subtype == "PCM_16"  # read as it is, and scaled here: libsndfile takes three times as long
     blocks, n_read, power, mixed_power = [], 0, 0.0, 0.0
     while n_read < n_frames:

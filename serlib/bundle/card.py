@@ -108,7 +108,7 @@ schools, policing, health or insurance, nor to find out what somebody feels.
 
 
 def _input(bundle):
-    """Say what the classifier takes."""
+    """Describe the classifier's input."""
     kind = bundle.kind
     fields = {key: value for key, value in bundle.features.items() if key != "kind"}
     settings = ", ".join(
@@ -147,7 +147,7 @@ def _by_emotion(unseen, chance):
 
 
 def _relabelled(asked):
-    """Say what became of the corpora's own emotions."""
+    """Describe how the corpora's emotions were mapped."""
     said = [f"{old} is called {new}" for old, new in asked.get("mapping", {}).items()]
     said += [f"only {', '.join(asked['only'])}"] if "only" in asked else []
     said += ["female and male voices are classes of their own"] if "by_gender" in asked else []
@@ -155,7 +155,7 @@ def _relabelled(asked):
 
 
 def _of_strangers(bundle, chance):
-    """Write what it scored on corpora that it never heard, plain and after some sentences of each speaker."""
+    """Return the card's table of scores on unseen corpora, without and with calibration to the speaker."""
     if not bundle.never_heard:
         return ""
 

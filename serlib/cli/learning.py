@@ -142,7 +142,7 @@ def train(
 
 
 def _split_in_words(contract):
-    """Say how the parts were made, and whether speakers are on both sides."""
+    """Describe how the parts were made, and whether they share speakers."""
     if contract.split.protocol == "speakers":
         return "the table's own parts (no speaker on both sides)"
     how = "random split" if contract.split.protocol == "random" else "the table's own parts"
@@ -150,7 +150,7 @@ def _split_in_words(contract):
 
 
 def _accuracy(predictions):
-    """Say the accuracy beside that of always naming the commonest emotion."""
+    """Describe the accuracy beside that of the majority class."""
     from .. import metrics
 
     commonest = metrics.majority_rate(predictions)
@@ -158,7 +158,7 @@ def _accuracy(predictions):
 
 
 def _training_figures(folder, contract, fold, curves, matrix):
-    """Draw what was asked for into the bundle's folder; return the files."""
+    """Draw the requested figures into the bundle's folder; return the files."""
     if curves and not contract.epochs:
         say(f"{contract.recipe} learns in no epochs: there are no learning curves to draw")
     if not ((curves and contract.epochs) or matrix):
@@ -266,7 +266,7 @@ def evaluate_command(
 
 
 def _kept_as(called, table, test_on, relabel, test_speakers):
-    """Return under which protocol a result is kept: one of its own for another corpus, task or choice of speakers."""
+    """Return the protocol's name in the results folder, which tells other corpora, tasks and test speakers apart."""
     from .. import index
 
     parts = [corpora.get(test_on).id] if test_on else []
@@ -290,7 +290,7 @@ def _print_scores(result, summary):
 
 
 def _refuse_score(folder, protocol, table, recipe, epochs):
-    """Raise if a bundle could not take the score that is to be measured: before any work."""
+    """Raise before any work if a bundle could not take the score."""
     from .. import bundle, evaluate, index
 
     if not folder.exists() and str(folder) in bundle.shipped():
@@ -365,7 +365,7 @@ def predict(
 
 
 def _predict_windows(predictor, files, how, output, as_json):
-    """Hear recordings window by window, and print, write or draw what they sound like."""
+    """Predict recordings window by window; print, write or draw the result."""
     from .. import audio, figures
     from .. import predict as predicting
 
@@ -395,7 +395,7 @@ def _predict_windows(predictor, files, how, output, as_json):
 
 
 def _print_windows(table, file):
-    """Print when which emotion is the most probable; say how many windows may be misheard, and why."""
+    """Print the most probable emotion over time, and how many windows have warnings, and why."""
     kinds = table["warnings"].explode().dropna().str.split(":").str[0].value_counts()
     for kind, n in kinds.items():
         say(f"{file}: {n:,} of {len(table):,} windows: {kind}")
@@ -405,7 +405,7 @@ def _print_windows(table, file):
 
 
 def _in_words(probabilities):
-    """Name all probabilities, the largest first."""
+    """Return all probabilities as text, the largest first."""
     ranked = sorted(probabilities.items(), key=lambda item: -item[1])
     return ", ".join(f"{emotion} {p:.3f}" for emotion, p in ranked)
 

@@ -179,7 +179,7 @@ class _Toml:
 
 
 def _check(toml, read):
-    """Complain of the first thing that types do not tell: patterns, templates, codes, counts."""
+    """Raise for the first fault that types do not find: in patterns, templates, codes or counts."""
     groups = _groups(toml, read.names.pattern, "names", "pattern")
     needed = {"emotion", *(() if read.names.speaker_folder else ("speaker",))}
     needed |= {"sentence"} if read.names.lower_case_sentence else set()
@@ -210,7 +210,7 @@ def _groups(toml, pattern, *where):
 
 
 def _check_template(toml, key, template, known):
-    """Complain unless what stands in a template's braces are names of groups."""
+    """Raise if a template's braces hold anything but group names."""
     expected = f"expected {' or '.join(f'{{{name}}}' for name in sorted(known))}"
     try:
         fields = [field for _, *field in string.Formatter().parse(template) if field[0] is not None]
@@ -277,7 +277,7 @@ def shipped(name):
 
 
 def _wrong_id(corpus):
-    """Say why an id could not be told apart or be a file's name; None if nothing is wrong with it."""
+    """Return why an id is ambiguous or no valid file name, or None."""
     if not re.fullmatch(r"\w[\w.-]*", corpus):
         return f"the corpus is called {corpus!r}; expected letters, digits, - and _ (name the folder or set id)"
     known = shipped(corpus)
@@ -338,7 +338,7 @@ def from_table(file):
 
 
 def _columns(file, names):
-    """Return which of a table's columns are taken for which of ours, and what is to be said of that."""
+    """Map a table's columns to ours; return the mapping and a note about it."""
     lower = {name.strip().lower(): name for name in reversed(names)}
     taken = {}
     for ours, words in COLUMN_WORDS.items():
@@ -357,7 +357,7 @@ def _columns(file, names):
 
 
 def _speaker_of(row, where):
-    """Return who speaks in a row of a table."""
+    """Return the speaker of a table's row."""
     gender, age = row.get("gender") or "", row.get("age") or ""
     gender = GENDER_WORDS.get(gender.strip().lower(), gender)
     if gender not in ("", *labels.GENDERS):

@@ -134,7 +134,7 @@ def level_and_pitch(index, *, root=None, n_jobs=-1, progress=False):
 
 
 def _compile_yin():
-    """Have numba compile what YIN needs, before processes do: two at once may spoil its cache (numba issue 10128)."""
+    """Compile YIN before worker processes do: two at once may corrupt numba's cache (numba issue 10128)."""
     audio.pitch_hz(np.ones(audio.PITCH_HZ["sr"], np.float32), audio.PITCH_HZ["sr"])
 
 
@@ -145,7 +145,7 @@ def _level_and_pitch(source):
 
 
 def _measured(table, job, made_by, shape, *, desc, root, n_jobs, progress, verify=False, load=lambda: None):
-    """Return what `job` makes of each recording of a table, from the cache where it is known."""
+    """Return `job`'s array for each recording of a table, from the cache where possible."""
     from .. import index  # and with it pandas, which prediction does without
 
     table = index.check(table)
@@ -294,7 +294,7 @@ def memory_bytes():
 
 
 def _refuse_changes(root, paths, wanted, found):
-    """Raise if a file is gone, or is not the one that was indexed."""
+    """Raise if a file is missing or has changed since it was indexed."""
     for path, expected, content in zip(paths, wanted, found, strict=True):
         if not content:
             raise FileNotFoundError(f"{root / path} is gone; it was there when the corpus was indexed. Index it again")
@@ -304,7 +304,7 @@ def _refuse_changes(root, paths, wanted, found):
 
 
 def _compute(job, chunk):
-    """Return {content: array, or why there is none} of some recordings: a job of its own, wherever it is run."""
+    """Return {content: array or error} of some recordings; runs in a worker process."""
     done = {}
     for content, file in chunk:
         try:

@@ -96,7 +96,7 @@ def _folder(model, revision):
 
 @functools.lru_cache(maxsize=2)
 def _loaded(model, revision):
-    """Return what prepares a signal for the encoder, and the encoder, from files of this machine alone."""
+    """Return the encoder's preprocessor and the encoder, from local files only."""
     folder = _folder(model, revision)
     import torch
     from transformers import AutoFeatureExtractor, AutoModel

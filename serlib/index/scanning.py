@@ -154,7 +154,7 @@ def listing(folder, sound=None):
 
 
 def _is_text(path):
-    """Say whether a path can be written into a table: a name may be any bytes, in whatever code a system once had."""
+    """Return whether a path is valid Unicode; a file name may be any bytes."""
     try:
         path.as_posix().encode()
     except UnicodeEncodeError:
@@ -191,7 +191,7 @@ def _find(sound, passport):
 
 
 def _unread(files, sound):
-    """Say in a line why files of one kind were not read."""
+    """Return one line on why files of one kind were not read."""
     (file, problem), more = files[0], len(files) - 1
     found = f"{storage.printable(sound[file])} {problem.found}"
     line = f"{found}; expected {problem.expected}. {problem.next.capitalize()}."
@@ -235,7 +235,7 @@ def _flags(table, passport, unlabelled):
 
 
 def _is_kept(passport):
-    """Return a function that says whether an utterance with these flags is kept: by policy, or for want of flags."""
+    """Return a function that decides by the passport's policy whether an utterance with some flags is kept."""
     harmless = {defect.flag for defect in passport.defects.values() if defect.policy == "keep"}
     return lambda flags: set(filter(None, flags.split(";"))) <= harmless
 

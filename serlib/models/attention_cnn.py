@@ -98,7 +98,7 @@ class AttentionCnn(NetworkClassifier):
         return network
 
     def _augment(self, tf, network, x, rng):
-        """Hide a stretch of frames and one of bands of each utterance: they get the mean of the training utterances."""
+        """Mask a block of frames and one of bands of each utterance with the training mean (SpecAugment)."""
         mean = network.get_layer("standardise").moving_mean
         n, n_frames, n_bands = tf.shape(x)[0], x.shape[1], x.shape[2]
 

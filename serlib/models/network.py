@@ -77,7 +77,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return X
 
     def _augment(self, tf, network, x, rng):
-        """Return a batch as it is trained on; here, as it is."""
+        """Return an augmented batch; here, unchanged."""
         return x
 
     def build(self, shape, n_classes):
@@ -155,7 +155,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return self
 
     def _train(self, loop, data, held_out, on_epoch, progress):
-        """Go through the epochs, and return what becomes ``history_``."""
+        """Train for all epochs, and return ``history_``."""
         import pandas as pd
 
         tf, rng, n_utterances = tensorflow(), np.random.default_rng(self.random_state), len(data[0])
@@ -172,7 +172,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):
         return pd.DataFrame(rows, columns=HISTORY_COLUMNS[1:])
 
     def _prepare(self, X):
-        """Learn from the training features what the network needs before it is built; here, nothing."""
+        """Fit preprocessing to the training features; here, nothing."""
 
     def _weights(self, y, sample_weight):
         """Return the weight of each utterance as float32, or None where all weigh the same."""
@@ -259,7 +259,7 @@ _NOT_COMPILED = ("epochs", "shuffle", "class_weight", "random_state")  # paramet
 
 @contextlib.contextmanager
 def _training_loop(model, network, shape, *, is_weighted):
-    """Lend a loop that starts as the new `network`, and copy into it what was learned.
+    """Yield a cached training loop with `network`'s weights; copy the trained weights back.
 
     Compiling a loop takes as long as 40 epochs of a small corpus, so it is kept for the next fold. Whoever uses it has
     taken it out: two threads never share one.

@@ -111,7 +111,7 @@ def _listeners(corpus):
 
 
 def _files(predictions, tables):
-    """Return {utterance: recording} of the recordings that predictions are about, as far as they are at hand."""
+    """Return {utterance: recording} for the predictions' recordings that are at hand."""
     files, scored = {}, set(predictions["corpus"])
     for table in tables.values():
         if scored & set(table["corpus"]) and index.is_synthetic(table) == bool(predictions.attrs["synthetic"]):
@@ -120,7 +120,7 @@ def _files(predictions, tables):
 
 
 def _cell(y_true, y_pred, *, predictions, files):
-    """Return what a `ConfusionMatrix` lists of a cell: the surest utterances first."""
+    """Return the utterances of a `ConfusionMatrix`'s cell, the most probable first."""
     rows = predictions[(predictions["y_true"] == y_true) & (predictions["y_pred"] == y_pred)]
     rows = rows.assign(probability=rows[f"p_{y_pred}"], at_hand=[name in files for name in rows["utterance"]])
     rows = rows.sort_values("probability", ascending=False, kind="stable")

@@ -166,7 +166,7 @@ class Monitor(ipywidgets.VBox):
         self._trained.set_result(trained)
 
     def _watch(self, scores):
-        """Store an epoch's scores, show them now and then, and return whether the training is to end."""
+        """Store an epoch's scores, update the curves at intervals, and return whether to stop."""
         now_s = time.perf_counter()
         self._rows.append(scores | {"at_s": now_s})
         if now_s - self._shown_at >= UPDATED_S:

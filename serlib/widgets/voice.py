@@ -128,7 +128,7 @@ class VoiceInput(ipywidgets.HBox):
 
 
 class _Listener:
-    """The models, and the sentences of a voice that they are to know, in memory only."""
+    """The models, and the sentences that calibrate them to a voice, in memory only."""
 
     def __init__(self):
         self.sentences = []  # sound files, as bytes
@@ -250,7 +250,7 @@ def _invitation(n_known, is_learning, most):
 
 
 def _is_ready(contract):
-    """Return whether what a model needs beside its bundle is at hand."""
+    """Return whether the weights that a model needs are at hand."""
     try:
         contract.kind.load()
     except weights.MissingWeightsError:
@@ -259,7 +259,7 @@ def _is_ready(contract):
 
 
 def _offer_weights(figure, bundles, contracts):
-    """Show a button that fetches the weights which the model for strangers lacks; hide it if it lacks none."""
+    """Show a button that downloads the missing weights; hide it if none are missing."""
     lacking = [name for name, folder in bundles.items() if contracts[folder].voice and not _is_ready(contracts[folder])]
     button = figure.fetch
     button.layout.display = None if lacking else "none"

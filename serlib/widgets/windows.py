@@ -64,13 +64,13 @@ def clock(seconds):
 
 
 def _said(row, verb=""):
-    """Return what was said of a window, with its probability, in a few words."""
+    """Describe a window's answer and probability."""
     emotion = row["emotion"]
     return DOUBTFUL if predict.is_unfamiliar(row["warnings"]) else f"{verb}{emotion} ({row[f'p_{emotion}']:.2f})"
 
 
 def _shares(windows):
-    """Say how often each emotion was heard, and how often there was no answer, the commonest first."""
+    """Describe the share of each emotion and of declined windows, the most frequent first."""
     answers = windows["emotion"].mask(windows["warnings"].map(predict.is_unfamiliar), DOUBTFUL)
     in_words = ", ".join(f"{answer} {share:.0%}" for answer, share in answers.value_counts(normalize=True).items())
     return f"{len(windows):,} windows without pauses: {in_words}."
