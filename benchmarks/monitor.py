@@ -1,4 +1,4 @@
-"""What it costs to watch a training: the same fits with and without the monitor of notebook 04.
+"""What it costs to watch a training: the same fits with and without the monitor of notebook 05.
 
 ``python benchmarks/monitor.py`` fits `paper` on as many made-up vectors as EMODB has utterances, ten times each way, in
 turns, and in a kernel of its own, so that what the monitor says is sent as in a notebook. It prints the medians of both

@@ -52,8 +52,8 @@ def check(name, answer):
     Examples
     --------
     >>> from serlib import exercises
-    >>> exercises.check("05-uar", lambda acted, said: 0.5)
-    05-uar: not yet. with 6 times anger, all recognised, and 2 times fear, one recognised: 0.5 is not right
+    >>> exercises.check("06-uar", lambda acted, said: 0.5)
+    06-uar: not yet. with 6 times anger, all recognised, and 2 times fear, one recognised: 0.5 is not right
     """
     if name not in CHECKS:
         raise ValueError(f"there is no exercise {name!r}; there are {', '.join(CHECKS)}")
@@ -189,6 +189,15 @@ def _uar(answer):
     return _differs(found, expected, given) or _differs(answer(acted, never), 0.5, "with an emotion that is never said")
 
 
+def _jackknife(answer):
+    cases = {
+        "scores without each of four speakers": np.array([0.50, 0.54, 0.47, 0.52]),
+        "scores without each of seven speakers": np.linspace(0.4, 0.46, 7),
+    }
+    expected = {given: np.sqrt((len(u) - 1) * u.var()) for given, u in cases.items()}
+    return _first(_differs(answer(u), expected[given], given) for given, u in cases.items())
+
+
 def _risk_coverage(answer):
     p = np.array([0.9, 0.4, 0.7, 0.6])
     is_right = np.array([True, False, True, False])
@@ -268,11 +277,12 @@ CHECKS = {
     "01-shared": _shared_emotions,
     "02-mfcc": _mfcc,
     "03-leaks": _leaks,
-    "04-cross-entropy": _cross_entropy,
-    "05-uar": _uar,
-    "06-risk-coverage": _risk_coverage,
-    "07-standardise": _standardise,
+    "04-standardise": _standardise,
+    "05-cross-entropy": _cross_entropy,
+    "06-uar": _uar,
+    "07-jackknife": _jackknife,
     "08-spreads": _spreads,
-    "09-pattern": _pattern,
-    "10-sign-flips": _sign_flips,
+    "09-risk-coverage": _risk_coverage,
+    "10-pattern": _pattern,
+    "11-sign-flips": _sign_flips,
 }

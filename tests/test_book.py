@@ -56,7 +56,7 @@ def editions(tmp_path_factory):
     folder = tmp_path_factory.mktemp("editions")
     for path in build.notebooks():
         notebook = nbformat.read(path, as_version=4)
-        if path.stem == "05_evaluation":
+        if path.stem == "06_evaluation":
             printing = next(cell for cell in notebook.cells if cell.cell_type == "code")
             coloured = "<pre><span style='color: #00d7ff'>(None, 50, 1)</span></pre>"
             printing.outputs = [v4.new_output("display_data", {"text/html": coloured})]
@@ -81,7 +81,7 @@ def texts(book):
     return {name: (book / name).read_text(encoding="utf-8") for name in names}
 
 
-BROKEN = ("11_nowhere.ipynb", "03_split.ipynb#no-such-section", "#nowhere", "../NOWHERE.md")
+BROKEN = ("12_nowhere.ipynb", "03_split.ipynb#no-such-section", "#nowhere", "../NOWHERE.md")
 
 
 def test_a_broken_link_fails_the_build(book, editions, tmp_path, capfd):
@@ -102,7 +102,7 @@ def test_a_broken_link_fails_the_build(book, editions, tmp_path, capfd):
 
 
 def test_only_what_changed_is_executed_again(workplace, monkeypatch):
-    paths, executed = [workplace / "06_prediction.ipynb", workplace / "09_your_own_corpus.ipynb"], []
+    paths, executed = [workplace / "09_prediction.ipynb", workplace / "10_your_own_corpus.ipynb"], []
     for path in paths:
         nbformat.write(notebook_of(v4.new_code_cell("1", id="one")), path)
 
@@ -141,7 +141,7 @@ def test_pages_load_nothing_from_anywhere(book, texts):
 
 
 def test_formulas_need_no_script(texts):
-    body = texts["notebooks/05_evaluation.html"]
+    body = texts["notebooks/06_evaluation.html"]
     assert re.search(r"<math[^>]*display=.block.*?<mfrac>", body, re.DOTALL)
     assert "mathjax" not in "".join(texts.values()).lower()
 
@@ -318,7 +318,7 @@ READABLE = """() => {
 def test_the_book_can_be_read_in_light_and_dark_and_on_a_phone(reading, book, scheme, width):
     reading.emulate_media(color_scheme=scheme)
     reading.set_viewport_size({"width": width, "height": 844})
-    for name in ("docs/index", "notebooks/05_evaluation", "docs/reference/evaluation", "docs/guide/predict"):
+    for name in ("docs/index", "notebooks/06_evaluation", "docs/reference/evaluation", "docs/guide/predict"):
         reading.goto((book / f"{name}.html").as_uri())
         shot(reading, f"book-{name.replace('/', '-')}-{scheme}-{width}")
         n, poor = reading.evaluate(READABLE)

@@ -305,7 +305,7 @@ def record(page, recorder, *, seconds):
 def test_a_recorded_sentence_is_answered(browser, lab, spoken):
     with browser(*microphone(spoken)) as context:
         for page in listened(context):
-            run_all(page, lab("06_prediction"))
+            run_all(page, lab("09_prediction"))
             widget = page.locator(".jp-OutputArea-output", has=page.locator(".serlib-recorder")).last
             recorder = widget.get_by_role("group", name="recorder")
             recorder.scroll_into_view_if_needed()
@@ -418,7 +418,7 @@ def test_where_the_microphone_is_refused_a_file_does(browser, lab, made, tmp_pat
     audio.write(tmp_path / "noise.wav", noise, 16000)
     with browser("--use-fake-device-for-media-stream", "--deny-permission-prompts") as context:
         for page in listened(context):
-            run_all(page, lab("06_prediction"))
+            run_all(page, lab("09_prediction"))
             widget = page.locator(".jp-OutputArea-output", has=page.locator(".serlib-recorder")).last
             recorder = widget.get_by_role("group", name="recorder")
             recorder.get_by_role("button", name="Record").press("Enter")
@@ -521,7 +521,7 @@ def copied(page, address, old, new):
 
 def test_a_training_is_stopped_while_the_next_cell_waits_for_it(page, lab):
     train = "widgets.watch_training(parts, X, recipe=recipe, epochs="
-    address = copied(page, lab("04_training"), f"{train}epochs", f"{train}2000")
+    address = copied(page, lab("05_training"), f"{train}epochs", f"{train}2000")
     stop = page.get_by_role("button", name="Stop, and keep what is learned")
     said = page.locator(".widget-html", has_text="what was learned till then is kept")
 
@@ -545,7 +545,7 @@ def test_a_training_is_stopped_while_the_next_cell_waits_for_it(page, lab):
 
 
 def test_a_cell_of_the_matrix_is_chosen_with_the_keyboard_and_an_utterance_is_played(page, lab):
-    run_all(page, lab("05_evaluation"))
+    run_all(page, lab("06_evaluation"))
     matrix = page.locator(".serlib-matrix")
     matrix.evaluate("matrix => matrix.closest('.jp-OutputArea-output').scrollIntoView()")
     cells = matrix.locator("[role=gridcell]")

@@ -7,6 +7,7 @@ import librosa
 import numpy as np
 import pytest
 import scipy.special
+import scipy.stats
 from sklearn.metrics import balanced_accuracy_score, precision_score, recall_score
 from sklearn.preprocessing import StandardScaler
 
@@ -28,6 +29,11 @@ def leaks(train, test):
 
 def loss(outputs, right):
     return (scipy.special.logsumexp(outputs, axis=1) - outputs[np.arange(len(right)), right]).mean()
+
+
+def jackknife(without):
+    pseudo = len(without) * without.mean() - (len(without) - 1) * without  # Tukey's pseudo-values
+    return scipy.stats.sem(pseudo)
 
 
 def risk_coverage(p, is_right):
@@ -58,13 +64,14 @@ RIGHT = {
     "01-shared": shared,
     "02-mfcc": mfcc,
     "03-leaks": leaks,
-    "04-cross-entropy": loss,
-    "05-uar": balanced_accuracy_score,
-    "06-risk-coverage": risk_coverage,
-    "07-standardise": standardised,
+    "05-cross-entropy": loss,
+    "06-uar": balanced_accuracy_score,
+    "07-jackknife": jackknife,
+    "09-risk-coverage": risk_coverage,
+    "04-standardise": standardised,
     "08-spreads": spreads,
-    "09-pattern": PATTERN,
-    "10-sign-flips": sign_flips,
+    "10-pattern": PATTERN,
+    "11-sign-flips": sign_flips,
 }
 
 
@@ -83,32 +90,34 @@ WRONG = [  # an answer, and what is said of it
     ("03-leaks", lambda train, test: leaks(train, test)[::-1], "speakers: 0 too many, 1 missing"),
     ("03-leaks", lambda train, test: (leaks(train, test)[0], set()), "contents: 0 too many, 1 missing"),
     (
-        "04-cross-entropy",
+        "05-cross-entropy",
         lambda z, right: -np.log(scipy.special.softmax(z, axis=1)).mean(),
         "three utterances: .* is not right",
     ),
     (
-        "04-cross-entropy",
+        "05-cross-entropy",
         lambda z, right: -np.log(np.exp(z) / np.exp(z).sum(axis=1, keepdims=True))[range(3), right].mean(),
         "overflow",
     ),
-    ("05-uar", lambda acted, said: np.mean(acted == said), "which is the accuracy"),
-    ("05-uar", lambda acted, said: recall_score(acted, said, pos_label="fear"), "one recognised: 0.5 is not right"),
-    ("05-uar", lambda acted, said: precision_score(acted, said, average="macro"), "one recognised: .* is not right"),
-    ("06-risk-coverage", lambda p, is_right: risk_coverage(-p, is_right), "risk: 3 of 4 numbers differ"),
-    ("06-risk-coverage", lambda p, is_right: risk_coverage(p, is_right)[::-1], "coverage: "),
-    ("06-risk-coverage", lambda p, is_right: p, "expected two arrays"),
-    ("07-standardise", lambda X, speakers: StandardScaler().fit_transform(X), "numbers differ"),
-    ("07-standardise", in_place, "return new ones"),
+    ("06-uar", lambda acted, said: np.mean(acted == said), "which is the accuracy"),
+    ("06-uar", lambda acted, said: recall_score(acted, said, pos_label="fear"), "one recognised: 0.5 is not right"),
+    ("06-uar", lambda acted, said: precision_score(acted, said, average="macro"), "one recognised: .* is not right"),
+    ("07-jackknife", scipy.stats.sem, "four speakers: .* is not right"),
+    ("07-jackknife", lambda without: jackknife(without) ** 2, "four speakers: .* is not right"),
+    ("09-risk-coverage", lambda p, is_right: risk_coverage(-p, is_right), "risk: 3 of 4 numbers differ"),
+    ("09-risk-coverage", lambda p, is_right: risk_coverage(p, is_right)[::-1], "coverage: "),
+    ("09-risk-coverage", lambda p, is_right: p, "expected two arrays"),
+    ("04-standardise", lambda X, speakers: StandardScaler().fit_transform(X), "numbers differ"),
+    ("04-standardise", in_place, "return new ones"),
     ("08-spreads", lambda rows: spreads(rows)[::-1], "wrong order"),
     ("08-spreads", lambda rows: (rows["level_db"].std(), 0), "numbers differ"),
-    ("09-pattern", r"(?P<speaker>[a-z]+)_(?P<emotion>[a-z]+)_(?P<sentence>\d+)", "no group 'take'"),
-    ("09-pattern", PATTERN.replace("speaker", "person"), "no group 'speaker'"),
-    ("09-pattern", PATTERN.replace(r"\d+", r"\d"), "not read"),
-    ("09-pattern", PATTERN + ".*", "should not be"),
-    ("09-pattern", "(", "raises PatternError|raises error"),
-    ("10-sign-flips", lambda gains: sign_flips(gains) / 2, "who all gain: .* is not right"),
-    ("10-sign-flips", lambda gains: 1 / 16, "of whom one loses"),
+    ("10-pattern", r"(?P<speaker>[a-z]+)_(?P<emotion>[a-z]+)_(?P<sentence>\d+)", "no group 'take'"),
+    ("10-pattern", PATTERN.replace("speaker", "person"), "no group 'speaker'"),
+    ("10-pattern", PATTERN.replace(r"\d+", r"\d"), "not read"),
+    ("10-pattern", PATTERN + ".*", "should not be"),
+    ("10-pattern", "(", "raises PatternError|raises error"),
+    ("11-sign-flips", lambda gains: sign_flips(gains) / 2, "who all gain: .* is not right"),
+    ("11-sign-flips", lambda gains: 1 / 16, "of whom one loses"),
 ]
 
 
@@ -135,20 +144,20 @@ def test_of_a_wrong_answer_it_is_said_what_differs(name, answer, said):
 @pytest.mark.parametrize("name", RIGHT)
 @pytest.mark.parametrize("empty", [None, ...])
 def test_an_empty_answer_is_not_yet_one(name, empty):
-    answer = "" if name == "09-pattern" else lambda *_: empty
+    answer = "" if name == "10-pattern" else lambda *_: empty
     verdict = exercises.check(name, answer)
     assert not verdict
     assert re.search("yet", verdict.differs)
 
 
 def test_what_an_answer_raises_is_shown():
-    verdict = exercises.check("05-uar", lambda acted: 0)
+    verdict = exercises.check("06-uar", lambda acted: 0)
     assert verdict.differs.startswith("it raises TypeError: ")
 
 
 def test_an_exercise_that_is_none_is_refused():
-    with pytest.raises(ValueError, match=r"no exercise '05-war'; there are 01-shared, .*05-uar"):
-        exercises.check("05-war", max)
+    with pytest.raises(ValueError, match=r"no exercise '06-war'; there are 01-shared, .*06-uar"):
+        exercises.check("06-war", max)
 
 
 def test_a_claim_is_printed_with_its_number_and_its_bounds(capsys):

@@ -57,7 +57,7 @@ def defined(source):
 def test_each_notebook_has_a_number_of_its_own():
     numbers = [int(path.name[:2]) for path in PATHS]
     assert numbers == sorted(set(numbers))
-    assert numbers == list(range(1, 11))
+    assert numbers == list(range(1, 12))
 
 
 @each
