@@ -7,6 +7,7 @@ A check says what differs, never the answer. Solutions and model answers are in 
 import re
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import pandas as pd
 import scipy.special
@@ -93,8 +94,8 @@ def claim(sentence, value, *, above=None, below=None):
     print(line)
 
 
-def _differs(found, expected, given, *, within=1e-6):
-    """Return in which an array differs from what is expected; nothing where it does not."""
+def _differs(found, expected, given, *, within=1e-6, known=None):
+    """Return how an array differs from what is expected, or which of the `known` mistakes it is; "" if it is right."""
     if found is None or found is ...:
         return "it returns nothing yet"
     found, expected = np.asarray(found), np.asarray(expected)
@@ -105,6 +106,9 @@ def _differs(found, expected, given, *, within=1e-6):
     is_off = ~np.isclose(found, expected, rtol=within, atol=within)
     if not is_off.any():
         return ""
+    for mistake, wrong in (known or {}).items():
+        if np.allclose(found, wrong, rtol=within, atol=within):
+            return f"{given}: {mistake}"
     if not found.ndim:
         return f"{given}: {found:.4g} is not right"
     return (
@@ -142,10 +146,19 @@ def _mfcc(answer):
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.1, 8000).astype(np.float32)
     swelling = (noise * np.linspace(0.01, 1, len(noise))).astype(np.float32)
-    return _first(
-        _differs(answer(signal), features.mfcc(signal, chosen.sr, features=chosen), given, within=1e-2)
-        for given, signal in (("half a second of noise", noise), ("noise that swells", swelling))
-    )
+    differences = []
+    for given, signal in (("half a second of noise", noise), ("noise that swells", swelling)):
+        expected = features.mfcc(signal, chosen.sr, features=chosen)
+        lengths = np.sqrt(chosen.n_mels * np.where(np.arange(chosen.n_mfcc) == 0, 4, 2))[:, None]  # of the cosines
+        known = {
+            "natural logarithms instead of decibels": expected * np.log(10) / 10,
+            "the cosine transform is not scaled (norm)": expected * lengths,
+            "the coefficients of another sampling rate": features.mfcc(
+                signal, 22050, features=msgspec.structs.replace(chosen, sr=22050)
+            ),
+        }
+        differences.append(_differs(answer(signal), expected, given, within=1e-2, known=known))
+    return _first(differences)
 
 
 def _leaks(answer):
@@ -173,20 +186,32 @@ def _leaks(answer):
 def _cross_entropy(answer):
     outputs = np.array([[2.0, 0.5, -1.0], [0.0, 0.0, 0.0], [-3.0, 4.0, 0.0]])
     right = np.array([0, 2, 1])
-    cases = {"three utterances": outputs, "outputs as large as 1000 (exp overflows)": 500 * outputs}
-    expected = {given: -scipy.special.log_softmax(z, axis=1)[range(3), right].mean() for given, z in cases.items()}
-    return _first(_differs(answer(z, right), expected[given], given) for given, z in cases.items())
+    differences = []
+    for given, z in {"three utterances": outputs, "outputs as large as 1000 (exp overflows)": 1000 + outputs}.items():
+        log_p = scipy.special.log_softmax(z, axis=1)
+        losses = -log_p[range(3), right]
+        known = {
+            "this is the sum, not the mean": losses.sum(),
+            "the sign is wrong": -losses.mean(),
+            "this is the mean over all emotions, not the right ones": -log_p.mean(),
+            "the softmax is taken over all rows at once": -(z - scipy.special.logsumexp(z))[range(3), right].mean(),
+        }
+        differences.append(_differs(answer(z, right), losses.mean(), given, known=known))
+    return _first(differences)
 
 
 def _uar(answer):
     acted = np.array(["anger"] * 6 + ["fear"] * 2)
     said = np.array(["anger"] * 7 + ["fear"])
-    given, found = "with 6 times anger, all recognised, and 2 times fear, one recognised", answer(acted, said)
-    if found is not None and found is not ... and np.isclose(found, np.mean(acted == said)):
-        return f"{given}: found {found:.3f}, which is the accuracy"
     never = np.array(["anger"] * 8)
-    expected = sklearn.metrics.balanced_accuracy_score(acted, said)
-    return _differs(found, expected, given) or _differs(answer(acted, never), 0.5, "with an emotion that is never said")
+    given, expected = "with 6 times anger, all recognised, and 2 times fear, one recognised", 0.75
+    known = {
+        "this is the accuracy": np.mean(acted == said),
+        "this is the mean precision, not recall": sklearn.metrics.precision_score(acted, said, average="macro"),
+    }
+    return _differs(answer(acted, said), expected, given, known=known) or _differs(
+        answer(acted, never), 0.5, "with an emotion that is never said"
+    )
 
 
 def _jackknife(answer):
@@ -194,8 +219,15 @@ def _jackknife(answer):
         "scores without each of four speakers": np.array([0.50, 0.54, 0.47, 0.52]),
         "scores without each of seven speakers": np.linspace(0.4, 0.46, 7),
     }
-    expected = {given: np.sqrt((len(u) - 1) * u.var()) for given, u in cases.items()}
-    return _first(_differs(answer(u), expected[given], given) for given, u in cases.items())
+    differences = []
+    for given, u in cases.items():
+        known = {
+            "this is the variance, not its root": (len(u) - 1) * u.var(),
+            "this is the standard deviation of the scores": u.std(),
+            "this is the standard error of independent numbers; these share all speakers but two": scipy.stats.sem(u),
+        }
+        differences.append(_differs(answer(u), np.sqrt((len(u) - 1) * u.var()), given, known=known))
+    return _first(differences)
 
 
 def _risk_coverage(answer):
