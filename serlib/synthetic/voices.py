@@ -72,7 +72,7 @@ EMOTIONS = {
 # utterances of the same speaker and emotion differ.
 HABIT = Manner(3.0, 0.7, 2.0, 0.10, 3.5, 2.2, 4.0, 0.006, 0.08, 0.06, 0.12)
 CHANCE = 0.2
-STYLE = 0.7  # a style's standard deviations against a speaker's
+STYLE = 0.2  # a style's standard deviations against a speaker's; with more, networks learn less from so few utterances
 # What a voice and a larynx can do, however the draw falls out.
 LIMITS = {"range_st": (0.2, 12.0), "jitter": (0.002, 0.1), "open_quotient": (0.35, 0.9)}
 
