@@ -1,9 +1,10 @@
 """Write the notebooks to be handed out: for students without solutions, for teachers with them.
 
-usage: python notebooks/editions.py student|teacher
-       They go to build/student or build/teacher. The solutions lie in notebooks/solutions, a file a notebook.
+``python notebooks/editions.py student`` writes them into ``build/student``, ``teacher`` into ``build/teacher``. The
+solutions lie in ``notebooks/solutions``, a file a notebook.
 """
 
+import argparse
 import re
 import sys
 
@@ -58,11 +59,11 @@ def solutions_of(path):
     return (path.parent / "solutions" / f"{path.stem}.md").read_text(encoding="utf-8")
 
 
-def main(edition):
-    """Write all notebooks in an edition, and return the exit code."""
-    if edition not in ("student", "teacher"):
-        print(f"edition {edition!r} is unknown; use student or teacher", file=sys.stderr)
-        return 2
+def main(arguments):
+    """Write all notebooks in an edition."""
+    parser = argparse.ArgumentParser(description="Write the notebooks to be handed out.")
+    parser.add_argument("edition", choices=("student", "teacher"))
+    edition = parser.parse_args(arguments).edition
     folder = settings.root() / "build" / edition
     for path in build.notebooks():
         notebook = student(nbformat.read(path, as_version=4))
@@ -70,8 +71,7 @@ def main(edition):
             notebook = teacher(notebook, solutions_of(path))
         build.write(folder / path.name, nbformat.writes(notebook))
     print(folder)
-    return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:2] or [""]))
+    main(sys.argv[1:])

@@ -59,10 +59,11 @@ def check(name, answer):
     if name not in CHECKS:
         raise ValueError(f"there is no exercise {name!r}; there are {', '.join(CHECKS)}")
     try:
-        differs = CHECKS[name](answer)
+        return Verdict(name, next(filter(None, CHECKS[name](_asked(answer))), ""))
+    except _NothingYet:
+        return Verdict(name, "it returns nothing yet")
     except Exception as error:  # whatever a reader's code raises is shown as what it is
-        differs = f"it raises {type(error).__name__}: {error}"
-    return Verdict(name, differs or "")
+        return Verdict(name, f"it raises {type(error).__name__}: {error}")
 
 
 def claim(sentence, value, *, above=None, below=None):
@@ -94,10 +95,26 @@ def claim(sentence, value, *, above=None, below=None):
     print(line)
 
 
+class _NothingYet(Exception):
+    """An answer is a function that has not been written."""
+
+
+def _asked(answer):
+    """Return an answer; where it is a function, one that raises `_NothingYet` instead of returning None or ``...``."""
+    if not callable(answer):
+        return answer
+
+    def asked(*arguments):
+        found = answer(*arguments)
+        if found is None or found is ...:
+            raise _NothingYet
+        return found
+
+    return asked
+
+
 def _differs(found, expected, given, *, within=1e-6, known=None):
     """Return how an array differs from what is expected, or which of the `known` mistakes it is; "" if it is right."""
-    if found is None or found is ...:
-        return "it returns nothing yet"
     found, expected = np.asarray(found), np.asarray(expected)
     if found.shape != expected.shape:
         return f"{given}: the shape is {found.shape}, expected {expected.shape}"
@@ -116,9 +133,7 @@ def _differs(found, expected, given, *, within=1e-6, known=None):
     )
 
 
-def _first(differences):
-    """Return the first difference that is one."""
-    return next(filter(None, differences), "")
+# Each check yields how an answer differs, case by case: the first that is not empty counts.
 
 
 def _shared_emotions(answer):
@@ -131,14 +146,10 @@ def _shared_emotions(answer):
         "of two corpora that share none": [table("anger"), table("calm")],
     }
     for given, tables in cases.items():
-        found = answer(tables)
-        if found is None or found is ...:
-            return "it returns nothing yet"
-        found, expected = set(found), set.intersection(*(set(rows["emotion"]) for rows in tables))
+        found, expected = set(answer(tables)), set.intersection(*(set(rows["emotion"]) for rows in tables))
         if found != expected:
             named = ", ".join(labels.ordered(found)) or "none"
-            return f"{given}: {named} found, {len(found - expected)} too many, {len(expected - found)} missing"
-    return ""
+            yield f"{given}: {named} found, {len(found - expected)} too many, {len(expected - found)} missing"
 
 
 def _mfcc(answer):
@@ -146,7 +157,6 @@ def _mfcc(answer):
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 0.1, 8000).astype(np.float32)
     swelling = (noise * np.linspace(0.01, 1, len(noise))).astype(np.float32)
-    differences = []
     for given, signal in (("half a second of noise", noise), ("noise that swells", swelling)):
         expected = features.mfcc(signal, chosen.sr, features=chosen)
         lengths = np.sqrt(chosen.n_mels * np.where(np.arange(chosen.n_mfcc) == 0, 4, 2))[:, None]  # of the cosines
@@ -157,8 +167,7 @@ def _mfcc(answer):
                 signal, 22050, features=msgspec.structs.replace(chosen, sr=22050)
             ),
         }
-        differences.append(_differs(answer(signal), expected, given, within=1e-2, known=known))
-    return _first(differences)
+        yield _differs(answer(signal), expected, given, within=1e-2, known=known)
 
 
 def _leaks(answer):
@@ -173,20 +182,16 @@ def _leaks(answer):
     }
     for given, (test, expected) in cases.items():
         found = answer(train, test)
-        if found is None or found is ...:
-            return "it returns nothing yet"
         if not isinstance(found, tuple) or len(found) != 2:
-            return f"{given}: {type(found).__name__} found, expected two sets: speakers, contents"
+            yield f"{given}: {type(found).__name__} found, expected two sets: speakers, contents"
         for what, has, wanted in zip(("speakers", "contents"), map(set, found), expected, strict=True):
             if has != wanted:
-                return f"{given}: {what}: {len(has - wanted)} too many, {len(wanted - has)} missing"
-    return ""
+                yield f"{given}: {what}: {len(has - wanted)} too many, {len(wanted - has)} missing"
 
 
 def _cross_entropy(answer):
     outputs = np.array([[2.0, 0.5, -1.0], [0.0, 0.0, 0.0], [-3.0, 4.0, 0.0]])
     right = np.array([0, 2, 1])
-    differences = []
     for given, z in {"three utterances": outputs, "outputs as large as 1000 (exp overflows)": 1000 + outputs}.items():
         log_p = scipy.special.log_softmax(z, axis=1)
         losses = -log_p[range(3), right]
@@ -196,8 +201,7 @@ def _cross_entropy(answer):
             "this is the mean over all emotions, not the right ones": -log_p.mean(),
             "the softmax is taken over all rows at once": -(z - scipy.special.logsumexp(z))[range(3), right].mean(),
         }
-        differences.append(_differs(answer(z, right), losses.mean(), given, known=known))
-    return _first(differences)
+        yield _differs(answer(z, right), losses.mean(), given, known=known)
 
 
 def _uar(answer):
@@ -209,9 +213,8 @@ def _uar(answer):
         "this is the accuracy": np.mean(acted == said),
         "this is the mean precision, not recall": sklearn.metrics.precision_score(acted, said, average="macro"),
     }
-    return _differs(answer(acted, said), expected, given, known=known) or _differs(
-        answer(acted, never), 0.5, "with an emotion that is never said"
-    )
+    yield _differs(answer(acted, said), expected, given, known=known)
+    yield _differs(answer(acted, never), 0.5, "with an emotion that is never said")
 
 
 def _jackknife(answer):
@@ -219,29 +222,24 @@ def _jackknife(answer):
         "scores without each of four speakers": np.array([0.50, 0.54, 0.47, 0.52]),
         "scores without each of seven speakers": np.linspace(0.4, 0.46, 7),
     }
-    differences = []
     for given, u in cases.items():
         known = {
             "this is the variance, not its root": (len(u) - 1) * u.var(),
             "this is the standard deviation of the scores": u.std(),
             "this is the standard error of independent numbers; these share all speakers but two": scipy.stats.sem(u),
         }
-        differences.append(_differs(answer(u), np.sqrt((len(u) - 1) * u.var()), given, known=known))
-    return _first(differences)
+        yield _differs(answer(u), np.sqrt((len(u) - 1) * u.var()), given, known=known)
 
 
 def _risk_coverage(answer):
     p = np.array([0.9, 0.4, 0.7, 0.6])
     is_right = np.array([True, False, True, False])
     found = answer(p, is_right)
-    if found is None or found is ...:
-        return "it returns nothing yet"
     if not isinstance(found, tuple) or len(found) != 2:
-        return f"{type(found).__name__} found, expected two arrays: coverage, risk"
+        yield f"{type(found).__name__} found, expected two arrays: coverage, risk"
     given = "four answers with probabilities .9 .4 .7 .6, the first and the third of them right"
-    return _differs(found[0], [0.25, 0.5, 0.75, 1.0], f"{given}: coverage") or _differs(
-        found[1], [0, 0, 1 / 3, 0.5], f"{given}: risk"
-    )
+    yield _differs(found[0], [0.25, 0.5, 0.75, 1.0], f"{given}: coverage")
+    yield _differs(found[1], [0, 0, 1 / 3, 0.5], f"{given}: risk")
 
 
 def _standardise(answer):
@@ -250,9 +248,9 @@ def _standardise(answer):
     kept = X.copy()
     found = answer(X, speakers)
     if not np.array_equal(X, kept):
-        return "the vectors that were given are changed; return new ones"
+        yield "the vectors that were given are changed; return new ones"
     given = "two speakers in turn, one of whom has the same number in a column throughout"
-    return _differs(found, features.standardise(kept, speakers), given)
+    yield _differs(found, features.standardise(kept, speakers), given)
 
 
 def _spreads(answer):
@@ -262,13 +260,13 @@ def _spreads(answer):
     found = answer(rows)
     given = "two corpora of two and three recordings"
     if isinstance(found, tuple) and np.allclose(found, expected[::-1]):
-        return f"{given}: the two numbers are in the wrong order"
-    return _differs(found, expected, given)
+        yield f"{given}: the two numbers are in the wrong order"
+    yield _differs(found, expected, given)
 
 
 def _pattern(answer):
     if not isinstance(answer, str) or not answer:
-        return "it is no text yet"
+        yield "it is no text yet"
     names = {
         "anna_anger_03": ("anna", "anger", "03", None),
         "ben_joy_12_b": ("ben", "joy", "12", "b"),
@@ -279,15 +277,14 @@ def _pattern(answer):
         match = re.fullmatch(answer, name)
         if match is None or expected is None:
             if match is not expected:
-                return f"{name!r} is {'read, though it should not be' if match else 'not read'}"
+                yield f"{name!r} is {'read, though it should not be' if match else 'not read'}"
             continue
         groups = match.groupdict()
         for group, value in zip(("speaker", "emotion", "sentence", "take"), expected, strict=True):
             if group not in groups:
-                return f"there is no group {group!r}"
+                yield f"there is no group {group!r}"
             if groups[group] != value:
-                return f"{name!r}: {group} is {groups[group]!r}"
-    return ""
+                yield f"{name!r}: {group} is {groups[group]!r}"
 
 
 def _sign_flips(answer):
@@ -295,14 +292,12 @@ def _sign_flips(answer):
         "five speakers who all gain": np.array([0.1, 0.2, 0.05, 0.3, 0.15]),
         "five speakers of whom one loses": np.array([0.1, 0.2, -0.05, 0.3, 0.15]),
     }
-    differences = []
     for given, gains in cases.items():
         sides = (gains, np.zeros(len(gains)))
         test = scipy.stats.permutation_test(
             sides, lambda a, b: np.mean(a - b), permutation_type="samples", n_resamples=np.inf
         )
-        differences.append(_differs(answer(gains), test.pvalue, given))
-    return _first(differences)
+        yield _differs(answer(gains), test.pvalue, given)
 
 
 CHECKS = {

@@ -410,3 +410,21 @@ def test_what_cannot_be_exported_is_said_and_nothing_is_written(tmp_path):
     with pytest.raises(ValueError, match="model.keras is no network that Keras reads"):
         export.export(folder, "keras", tmp_path / "mine.keras")
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_bundle_is_loaded_if_it_is_of_the_same_task_and_settings_and_else_trained_again(emodb, workplace):
+    folder = bundle.load_or_train(emodb, recipe=QUICK)
+
+    def is_made_again(table=emodb, recipe=QUICK):
+        before = (folder / "bundle.json").stat().st_mtime_ns
+        assert bundle.load_or_train(table, recipe=recipe) == folder
+        return (folder / "bundle.json").stat().st_mtime_ns != before
+
+    assert not is_made_again()
+    assert is_made_again(recipe=Recipe(QUICK.name, QUICK.features, models.get("lda")))
+    assert is_made_again()
+    assert is_made_again(table=emodb.drop(emodb.index[0]))
+    assert is_made_again()
+    (folder / "bundle.json").write_text("{}")
+    assert is_made_again()
+    assert not is_made_again()

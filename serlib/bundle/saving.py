@@ -70,7 +70,7 @@ def train(table, *, recipe, folder=None, epochs=None, seed=settings.SEED, root=N
 def load_or_train(table, *, recipe):
     """Return the folder of a recipe's bundle, trained on a table: the one that is there, or else a new one.
 
-    A bundle of other settings, or one that cannot be read, is replaced.
+    A bundle of another task or other settings, or one that cannot be read, is replaced.
 
     Parameters
     ----------
@@ -89,13 +89,13 @@ def load_or_train(table, *, recipe):
     >>> bundle.read(folder).recipe
     'mfcc-mean+logistic'
     """
-    from .. import evaluate
+    from .. import evaluate, index
 
     folder, model, epochs = folder_of(table, recipe), recipe.settings()["model"], evaluate.epochs_for(table, recipe)
-    wanted = (features.to_dict(recipe.features), model, epochs, table.attrs["synthetic"])
+    wanted = (index.fingerprint(table), features.to_dict(recipe.features), model, epochs)
     try:
         saved = read(folder)
-        is_wanted = (saved.features, saved.model, saved.epochs, saved.synthetic) == wanted
+        is_wanted = (saved.task, saved.features, saved.model, saved.epochs) == wanted
     except (OSError, ValueError):
         is_wanted = False
     if not is_wanted:

@@ -210,9 +210,10 @@ def draw_mean_mfcc(vectors, *, reference, ax=None):
     """
     ax, colours = new_axes(ax, (6.4, 2.8)), labels.colours(vectors)
     ax.axhline(0, color=colours[reference], linewidth=2, label=reference)
-    for emotion in [emotion for emotion in vectors if emotion != reference]:
-        change = vectors[emotion][1:] - vectors[reference][1:]
-        ax.plot(np.arange(1, 1 + len(change)), change, color=colours[emotion], label=emotion, marker=".")
+    for emotion, vector in vectors.items():
+        if emotion != reference:
+            change = (vector - vectors[reference])[1:]
+            ax.plot(np.arange(1, len(vector)), change, color=colours[emotion], label=emotion, marker=".")
     ax.set(xlabel="coefficient", ylabel=f"mean over time, less {reference}'s")
     ax.legend(frameon=False)
     return despine(ax)
