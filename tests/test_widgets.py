@@ -13,11 +13,13 @@ import subprocess
 import sys
 import threading
 import time
+import types
 
 import ipywidgets
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.formatters import DisplayFormatter
 from matplotlib import pyplot as plt
 
 from serlib import (
@@ -356,6 +358,20 @@ def epochs_of(n_epochs):
         return epoch
 
     return train
+
+
+@pytest.mark.parametrize("is_colab", [True, False])
+def test_colab_is_told_how_to_show_a_widget_that_a_cell_ends_with(monkeypatch, is_colab):
+    view, address = "application/vnd.jupyter.widget-view+json", "https://colab.example/manager.js"
+    colab = types.SimpleNamespace(
+        _widgets=types.SimpleNamespace(_installed_url=address), enable_custom_widget_manager=lambda: None
+    )
+    if is_colab:
+        monkeypatch.setitem(sys.modules, "google.colab.output", colab)
+    for widget in (widgets.explore_network(recipes.get("paper"), 5), widgets.Monitor(epochs_of(1), 1)):
+        data, metadata = DisplayFormatter().format(widget)
+        assert data[view]["model_id"] == widget.model_id
+        assert metadata == ({view: {"colab": {"custom_widget_manager": {"url": address}}}} if is_colab else {})
 
 
 def test_a_training_is_watched_to_its_end():

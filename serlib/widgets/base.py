@@ -40,7 +40,16 @@ class Html(str):
     """A sentence that is HTML already, with everything else escaped."""
 
 
-class InteractiveFigure(ipywidgets.VBox):
+class Board(ipywidgets.VBox):
+    """A box that holds a widget of `anywidget`'s, and is shown as that is: Colab shows such ones only by their metadata."""
+
+    def _repr_mimebundle_(self, **options):
+        inner = next(child for child in self.children if isinstance(child, anywidget.AnyWidget))
+        _, metadata = inner._repr_mimebundle_(**options)
+        return super()._repr_mimebundle_(**options), metadata
+
+
+class InteractiveFigure(Board):
     """Controls, a sentence and a picture; all is drawn anew when a control changes.
 
     Parameters

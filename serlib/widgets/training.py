@@ -12,7 +12,7 @@ import traitlets
 from sklearn.base import clone
 
 from .. import evaluate, figures, models, settings
-from .base import STATIC, InteractiveFigure, error_block, row_of
+from .base import STATIC, Board, InteractiveFigure, error_block, row_of
 
 UPDATED_S = 0.25  # the time between two updates of a training's curves: quick enough to follow, and no burden
 N_DRAWN = 500  # points of a curve; more are no more to see
@@ -93,7 +93,7 @@ PANELS = [_panel("loss", None, *_LOSSES), _panel("accuracy, and UAR", 1, *_ACCUR
 COLUMNS = ("epoch", *(one["column"] for panel in PANELS for one in panel["series"]))
 
 
-class Monitor(ipywidgets.VBox):
+class Monitor(Board):
     """A training in the background: its curves, how long it will take, and a button that ends it.
 
     It runs in a thread of its own. A cell that says ``trained = await monitor`` waits for the trained model, while the
