@@ -80,16 +80,16 @@ def write(result, file):
     """
     predictions, validated, history, sidecar = files_of(file)
     contents = {
-        predictions: _csv_bytes(result.predictions, compressed=predictions.suffix == ".gz"),
-        validated: _csv_bytes(result.validated, compressed=True),
-        history: _csv_bytes(result.history, compressed=True),
+        predictions: _csv_bytes(result.predictions, n_decimals=4, compressed=predictions.suffix == ".gz"),
+        validated: _csv_bytes(result.validated, n_decimals=4, compressed=True),
+        history: _csv_bytes(result.history, n_decimals=3, compressed=True),
     }
     storage.write_described(contents, sidecar, {**metrics.summary(result.predictions), **result.about})
 
 
-def _csv_bytes(table, *, compressed):
-    """Return a table, with four decimals, as the bytes of a CSV file; the same table gives the same bytes."""
-    content = table.to_csv(index=False, float_format="%.4f", lineterminator="\n").encode()
+def _csv_bytes(table, *, n_decimals, compressed):
+    """Return a table as the bytes of a CSV file; the same table gives the same bytes."""
+    content = table.to_csv(index=False, float_format=f"%.{n_decimals}f", lineterminator="\n").encode()
     return gzip.compress(content, mtime=0) if compressed else content
 
 
