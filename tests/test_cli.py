@@ -95,6 +95,13 @@ def test_doctor_keeps_its_contract(run, wavs):
     assert "emodb: not in order; 1 of 535 utterances are there" in text
 
 
+def test_doctor_finds_the_corpus_that_is_named_in_a_folder_of_several(run, made):
+    folder = made["emodb"].parent
+    said = json.loads(run("doctor", "-d", folder, "-n", "berlin", "--json").stdout)
+    assert (said["corpus"], said["n_found"], said["findings"]) == ("emodb", 280, [])
+    assert "holds several corpora (emovo, emodb, " in user_error(run("doctor", "-d", folder, code=2))
+
+
 def test_doctor_says_what_it_cannot_look_at(run, tmp_path):
     assert "give a folder with -d PATH" in user_error(run("doctor", code=2))
     assert "is not a folder" in user_error(run("doctor", "-d", tmp_path / "none", code=2))

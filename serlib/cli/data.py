@@ -53,7 +53,7 @@ def doctor_command(
 
     if path is None and name is None:
         raise ValueError("nothing to look at; give a folder with -d PATH, a corpus with -n NAME, or both")
-    folder = path or index.corpus_folder(name)
+    folder = index.corpus_folder(name) if path is None else _copy_in(path, name)
     announce(name or "a corpus", folder)
     report = doctor.compare_copy(folder, name, quick=quick, progress=sys.stderr.isatty())
     if as_json:
@@ -61,6 +61,16 @@ def doctor_command(
     else:
         _print_report(report)
     return 0 if report.ok else 1
+
+
+def _copy_in(path, name):
+    """Return the folder to look at: `path`, or, where it holds several corpora, the one that is named."""
+    held = corpora.find_all(path)
+    if len(held) < 2:
+        return path
+    if name is None:
+        raise ValueError(f"{path} holds several corpora ({', '.join(held)}); name one with -n, or its folder with -d")
+    return held.get(corpora.get(name).id, path)
 
 
 def _print_report(report):
