@@ -41,7 +41,7 @@ class Html(str):
 
 
 class Board(ipywidgets.VBox):
-    """A box that holds a widget of `anywidget`'s, and is shown as that is: Colab shows such ones only by their metadata."""
+    """A box that holds a widget of anywidget's; as a cell's last value, Colab shows it only by that one's metadata."""
 
     def _repr_mimebundle_(self, **options):
         inner = next(child for child in self.children if isinstance(child, anywidget.AnyWidget))

@@ -1,9 +1,4 @@
-"""Parts and folds: who is trained on, who is tested; a split with a leak is refused.
-
-A `Split` gives each utterance the number of the fold that tests it; in all other folds it is trained on. Utterances
-that are only ever trained on have fold -1, and those that only ever validate -2. Rows of the index without a part
-(flagged) belong to no split. Folds of a table of several corpora are drawn corpus by corpus.
-"""
+"""Drawing of parts and folds."""
 
 import warnings
 from collections import Counter
@@ -13,22 +8,16 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
-from . import index as indexing
-from .index import random_parts
-from .settings import SEED
+from .. import index as indexing
+from ..index import random_parts
+from ..settings import SEED
+from .sharing import refuse
 
 PROTOCOLS = ("random", "speakers", "loso", "sentences", "cross-corpus")
 NORMALISED = {None: "", "speaker": "-normalised", "corpus": "-corpus-normalised"}  # what the protocol is then called
 TENTH = "a tenth of the training part, by {}"
 GIVEN = "given-parts"  # parts that a table brings, which nobody here has drawn, with speakers on both sides
 MIN_SPEAKERS_TO_VALIDATE = 4
-
-# What may stand on both sides, and the columns in which utterances are then alike; an empty last one means unknown.
-LEAKS = {
-    "speaker": ["speaker"],
-    "recording": ["content"],
-    "take": ["speaker", "emotion", "sentence"],
-}
 
 
 def protocol_name(protocol, normalise=None):
@@ -68,7 +57,7 @@ class Split:
     table: pd.DataFrame = field(repr=False)
 
     def __post_init__(self):
-        _refuse(self.table, same_speakers=self.is_speaker_dependent)
+        refuse(self.table, same_speakers=self.is_speaker_dependent)
 
     @property
     def is_speaker_dependent(self):
@@ -115,6 +104,13 @@ def random(index, *, n_folds=None, test_size=0.2, seed=SEED):
     ------
     ValueError
         If an emotion has fewer than `n_folds` utterances.
+
+    Examples
+    --------
+    >>> from serlib import index, split
+    >>> table = index.load("emodb")
+    >>> split.random(table).n_folds, split.random(table, n_folds=5).n_folds
+    (1, 5)
     """
     used = _used(index)
     if n_folds is None:
@@ -157,6 +153,16 @@ def speakers(index, *, n_folds=None, seed=SEED):
     ------
     ValueError
         If there are fewer speakers than folds, or only one.
+
+    Examples
+    --------
+    >>> from serlib import index, split
+    >>> table = index.load("emodb")
+    >>> for fold, train, test in split.speakers(table, n_folds=3):
+    ...     print(fold, len(train), sorted(test["speaker"].unique()))
+    0 169 ['emodb/03', 'emodb/12', 'emodb/14']
+    1 195 ['emodb/13', 'emodb/15']
+    2 196 ['emodb/11', 'emodb/16']
     """
     used = _used(index)
     fold = _by_corpus(used, lambda rows: _assign_groups(rows, "speaker", alike="gender", n_folds=n_folds, seed=seed))
@@ -183,6 +189,14 @@ def sentences(index, *, n_folds=None, seed=SEED):
     ------
     ValueError
         If the index does not know the sentences, or there are fewer of them than folds, or only one.
+
+    Examples
+    --------
+    >>> from serlib import index, split
+    >>> table = index.load("emodb")
+    >>> folds = split.sentences(table)
+    >>> folds.n_folds, folds.is_speaker_dependent
+    (6, True)
     """
     used = _used(index)
     instead = "Use protocol='speakers', or name the sentences in the passport or table of a corpus of your own"
@@ -217,6 +231,14 @@ def loso(index):
     ------
     ValueError
         If there is only one speaker.
+
+    Examples
+    --------
+    >>> from serlib import index, split
+    >>> table = index.load("emodb")
+    >>> folds = split.loso(table)
+    >>> folds.n_folds == table["speaker"].nunique()
+    True
     """
     used = _used(index)
     names = sorted(used["speaker"].unique())
@@ -241,6 +263,13 @@ def cross_corpus(index, test_index):
     ------
     ValueError
         If a corpus is on both sides, or fewer than two emotions are shared.
+
+    Examples
+    --------
+    >>> from serlib import index, split
+    >>> _, train, test = next(iter(split.cross_corpus(index.load("emodb"), index.load("ravdess"))))
+    >>> sorted(test["emotion"].unique())
+    ['anger', 'disgust', 'fear', 'happiness', 'neutral', 'sadness']
     """
     train, test = _used(index), _used(test_index)
     if both := sorted(set(train["corpus"]) & set(test["corpus"])):
@@ -270,6 +299,13 @@ def make(index, protocol, *, n_folds=None, test_index=None, seed=SEED):
     ------
     ValueError
         If the protocol is unknown, or cannot be had as asked for.
+
+    Examples
+    --------
+    >>> from serlib import index, split
+    >>> table = index.load("emodb")
+    >>> split.make(table, "speakers").n_folds
+    6
     """
     if protocol == GIVEN or (protocol == "random" and n_folds is None):
         return _as_asked(from_parts(index), n_folds)
@@ -307,6 +343,13 @@ def from_parts(index):
     ------
     ValueError
         If no row is ``train``, or none is ``test``.
+
+    Examples
+    --------
+    >>> from serlib import index, split
+    >>> table = index.load("emodb")
+    >>> split.from_parts(table).protocol
+    'random'
     """
     used = _used(index)
     is_test = used["part"] == "test"
@@ -342,6 +385,15 @@ def validation(train, *, by_speaker, seed=SEED):
     mask : ndarray of bool, shape (n_rows,)
     source : str
         What rows these are.
+
+    Examples
+    --------
+    >>> from serlib import index, split
+    >>> table = index.load("emodb")
+    >>> _, train, _ = next(iter(split.speakers(table)))
+    >>> is_validation, source = split.validation(train, by_speaker=True)
+    >>> source, sorted(train.loc[is_validation, "speaker"].unique())
+    ('a tenth of the training part, by speakers', ['emodb/11'])
     """
     if (is_given := train["fold"] == -2).any():
         return is_given.to_numpy(), "the table's own validation part"
@@ -353,107 +405,6 @@ def validation(train, *, by_speaker, seed=SEED):
             _, held_out = next(folds.split(train, train["emotion"], train["speaker"]))
         return np.isin(np.arange(len(train)), held_out), TENTH.format("speakers")
     return random_parts(train["emotion"], test_size=0.1, seed=seed) == "test", TENTH.format("utterances")
-
-
-def leaks(train, test, *, kinds=LEAKS):
-    """Count the speakers, recordings and takes in both training and test.
-
-    Parameters
-    ----------
-    train, test : DataFrame
-        Rows of an index table.
-    kinds : dict of str to list of str
-        The columns that make utterances alike, by kind of leak. By default: of the same ``speaker``, the same
-        ``recording`` (identical content), or a ``take`` of the same sentence, spoken with the same emotion by the same
-        speaker.
-
-    Returns
-    -------
-    DataFrame
-        A row per kind: ``kind``, ``n`` (how many test utterances have their like in `train`), ``n_test``, ``shared``
-        (how many speakers, recordings or groups of takes they are), ``examples`` (at most three, separated by commas).
-    """
-    return _table(_sides(train, test), kinds).rename(columns={"n_tested": "n_test"})
-
-
-def audit(split):
-    """Count the speakers, recordings and takes in both training and test of a split, over all folds.
-
-    Parameters
-    ----------
-    split : Split
-
-    Returns
-    -------
-    DataFrame
-        A row per kind, as `leaks` returns it: ``kind``, ``n`` (how many utterances have their like among those that
-        their fold trains on), ``n_tested`` (of how many), ``shared``, ``examples``. What is shared in several folds is
-        counted once.
-    """
-    return _table(split.table, LEAKS)
-
-
-def refuse_leaks(train, test, *, same_speakers):
-    """Raise if a speaker (unless allowed) or an identical recording stands on both sides.
-
-    Parameters
-    ----------
-    train, test : DataFrame
-        Rows with ``speaker``, ``content`` and ``utterance``.
-    same_speakers : bool
-        Whether speakers may be shared.
-
-    Raises
-    ------
-    ValueError
-        Naming what is shared, and what to do.
-    """
-    _refuse(_sides(train, test), same_speakers=same_speakers)
-
-
-def _refuse(rows, *, same_speakers):
-    if not same_speakers and (shared := _names(_on_both_sides(rows, LEAKS["speaker"]), "speaker")):
-        raise ValueError(
-            f"train and test share speakers {shared[:3]} ({len(shared)} in all); use protocol='speakers', or"
-            " protocol='random' if that is what you mean to show"
-        )
-    if names := _names(_on_both_sides(rows, LEAKS["recording"]), "utterance"):
-        raise ValueError(
-            f"train and test share identical recordings {names[:3]} ({len(names)} in all); keep one of each"
-            " (an index made without keeping flagged utterances does)"
-        )
-
-
-def _sides(train, test):
-    """Join training and test rows; `test` is the one tested fold."""
-    return pd.concat([train.assign(fold=-1), test.assign(fold=0)], ignore_index=True)
-
-
-def _on_both_sides(rows, columns):
-    """Return the rows that share their values of `columns` with a row of another fold."""
-    known = rows[rows[columns[-1]] != ""]
-    folds = known.groupby(columns, sort=False)["fold"]
-    return known[(known["fold"] >= 0) & (folds.transform("min") != folds.transform("max"))]
-
-
-def _names(rows, column):
-    return sorted(rows[column].unique())
-
-
-def _table(rows, kinds):
-    found = []
-    for kind, columns in kinds.items():
-        both = _on_both_sides(rows, columns)
-        found.append(
-            {
-                "kind": kind,
-                "n": len(both),
-                "n_tested": int((rows["fold"] >= 0).sum()),
-                "shared": len(both.drop_duplicates(columns)),
-                "examples": ", ".join(_names(both, "speaker" if kind == "speaker" else "utterance")[:3]),
-            }
-        )
-    return pd.DataFrame(found)
 
 
 def _assign_groups(used, column, *, alike, n_folds, seed):
