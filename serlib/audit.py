@@ -138,6 +138,17 @@ def read(files, corpus=None):
         If there is no such file.
     ValueError
         If it cannot be read, is empty, or has no column of names.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from serlib import audit
+    >>> parts = pd.DataFrame({"file": ["03a01Fa.wav", "03a01Nc.wav"], "part": ["train", "test"]})
+    >>> parts.to_csv("parts.csv", index=False)
+    >>> audit.read(["parts.csv"])[["utterance", "speaker", "emotion", "part"]]
+           utterance   speaker    emotion   part
+    0  emodb/03a01Fa  emodb/03  happiness  train
+    1  emodb/03a01Nc  emodb/03    neutral   test
     """
     passports = [corpora.get(name) for name in ([corpus] if corpus else corpora.NAMES)]
     files = [Path(file) for file in files]
@@ -176,6 +187,15 @@ def find_leaks(rows):
     ValueError
         If a part has no other to be compared with, there are more than `MAX_PARTS`, or nothing is known of any
         utterance.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from serlib import audit
+    >>> pd.Series(["train", "test"], ["03a01Fa.wav", "03a01Nc.wav"], name="part").to_csv("p.csv", index_label="file")
+    >>> audit.find_leaks(audit.read(["p.csv"])).findings[["kind", "n", "examples"]]
+          kind  n  examples
+    0  speaker  1  emodb/03
     """
     known = rows[(rows["corpus"] != "") | (rows["speaker"] != "")]
     if known.empty:

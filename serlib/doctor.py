@@ -145,6 +145,12 @@ def compare_copy(path, corpus=None, *, quick=False, progress=False):
         If there is no such folder.
     ValueError
         If no corpus is named and none can be guessed.
+
+    Examples
+    --------
+    >>> from serlib import doctor, index
+    >>> doctor.compare_copy(index.corpus_folder("emodb")).verdict
+    'emodb: in order; 280 of 280 synthetic utterances'
     """
     root = Path(path)
     if not root.is_dir():

@@ -445,6 +445,14 @@ def across(names, *, recipe, seed=SEED, n_jobs=-1):
     -------
     DataFrame
         A row per pair: ``trained_on``, ``corpus`` (tested), ``uar``, ``chance`` and ``n`` (utterances tested).
+
+    Examples
+    --------
+    >>> from serlib import evaluate, recipes
+    >>> evaluate.across(["emodb", "ravdess"], recipe=recipes.get("mfcc-mean+logistic"))[["trained_on", "corpus", "n"]]
+      trained_on   corpus    n
+    0      emodb  ravdess   48
+    1    ravdess    emodb  237
     """
     pairs = list(itertools.permutations([metrics.corpus_name(index.load(name)) for name in names], 2))
     jobs = (joblib.delayed(_from_to)(*pair, recipe=recipe, seed=seed) for pair in pairs)

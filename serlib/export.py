@@ -31,6 +31,12 @@ def export(folder, form, output):
     ------
     FileNotFoundError, ValueError
         If there is no bundle, it is damaged, its classifier has no such form, or what was made answers otherwise.
+
+    Examples
+    --------
+    >>> from serlib import export
+    >>> export.export("emodb-paper", "onnx", "emodb.onnx").name
+    'emodb.onnx'
     """
     if form not in SUFFIXES:
         raise ValueError(f"format {form!r} is unknown; use one of {', '.join(SUFFIXES)}")

@@ -34,6 +34,13 @@ def to_audformat(table, folder):
     ------
     ImportError
         If audformat is not installed.
+
+    Examples
+    --------
+    >>> from serlib import index, interchange
+    >>> database = interchange.to_audformat(index.load("emodb"), "emodb-audformat")
+    >>> sorted(database.tables)
+    ['emotion', 'emotion.test', 'emotion.train', 'files']
     """
     audformat = _audformat()
     if len(corpora_named := index.names(table)) > 1:

@@ -299,6 +299,11 @@ def refuse_strange_model(model):
     Parameters
     ----------
     model : bytes
+
+    Examples
+    --------
+    >>> from serlib import bundle, predict
+    >>> predict.refuse_strange_model(bundle.read_part(bundle.find("emodb-paper"), "model.onnx"))
     """
     import onnx
 

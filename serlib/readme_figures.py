@@ -155,7 +155,7 @@ def _layers(file):
 def _strangers(file):
     """Yield the curve over a stranger's known sentences, where `results/strangers.py` has measured it."""
     if file.is_file():
-        curve, chance = pd.read_csv(file), 1 / len(bundle.read(bundle.find("strangers")).emotions)
+        curve, chance = pd.read_csv(file), 1 / len(bundle.read("strangers").emotions)
         figure, axes = plt.subplots(1, 2, figsize=(11.5, 4.0), layout="constrained", sharey=True)
         for sentences, ax in zip(("any", "neutral"), axes, strict=True):
             chosen = curve[curve["sentences"] == sentences]

@@ -111,6 +111,12 @@ def below(folder):
     ------
     PermissionError
         If one of the folders may not be looked into.
+
+    Examples
+    --------
+    >>> from serlib import audio, index
+    >>> [path.name for path in audio.below(index.corpus_folder("emodb"))][-2:]
+    ['16b10Td.wav', '16b10Wb.wav']
     """
     return sorted(Path(here, name) for here, *names in _walk(folder) for name in itertools.chain(*names))
 
@@ -460,6 +466,13 @@ def wav_bytes(signal, sr):
     Returns
     -------
     bytes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import audio
+    >>> audio.wav_bytes(np.zeros(16000, np.float32), 16000)[:4]
+    b'RIFF'
     """
     file = io.BytesIO()
     soundfile.write(file, signal, sr, format="WAV", subtype="PCM_16")

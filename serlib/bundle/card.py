@@ -18,6 +18,12 @@ def trust(bundle):
     Returns
     -------
     str
+
+    Examples
+    --------
+    >>> from serlib import bundle
+    >>> bundle.trust(bundle.read("emodb-paper")).split("(")[0]
+    'it recognises 58 % of each emotion on average in unseen speakers '
     """
     chance = f"chance {1 / len(bundle.emotions):.2f}"
     if bundle.never_heard:
@@ -51,6 +57,12 @@ def card(bundle):
     -------
     str
         Markdown.
+
+    Examples
+    --------
+    >>> from serlib import bundle
+    >>> bundle.card(bundle.read("emodb-paper")).splitlines()[0]
+    '# emodb, recipe paper'
     """
     source = f"synthetic speech in the layout of {bundle.corpus}" if bundle.synthetic else bundle.corpus
     score, unseen, chance = bundle.score, bundle.speaker_independent, 1 / len(bundle.emotions)

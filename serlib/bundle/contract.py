@@ -133,7 +133,7 @@ class Bundle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Examples
     --------
     >>> from serlib import bundle
-    >>> contract = bundle.read(bundle.find("emodb-paper"))
+    >>> contract = bundle.read("emodb-paper")
     >>> contract.corpus, contract.kind.shape
     ('emodb', (50,))
     """
@@ -231,6 +231,7 @@ def read(folder):
     Parameters
     ----------
     folder : path-like
+        As `find` takes it.
 
     Returns
     -------
@@ -246,10 +247,10 @@ def read(folder):
     Examples
     --------
     >>> from serlib import bundle
-    >>> bundle.read(bundle.find("emodb-paper")).emotions
+    >>> bundle.read("emodb-paper").emotions
     ('anger', 'boredom', 'disgust', 'fear', 'happiness', 'neutral', 'sadness')
     """
-    folder, again = Path(folder), "train the model again"
+    folder, again = find(folder), "train the model again"
     file = folder / "bundle.json"
     if not file.is_file():
         others = f"or name one that comes with serlib ({', '.join(shipped())})"

@@ -26,6 +26,13 @@ def project(X, method, *, seed=SEED):
     Returns
     -------
     ndarray of float32, shape (n_utterances, 2)
+
+    Examples
+    --------
+    >>> from serlib import features, index, recipes
+    >>> X = features.extract(index.load("emodb"), features=recipes.get("paper").features)
+    >>> features.project(X, "PCA").shape
+    (280, 2)
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -53,6 +60,14 @@ def standardise(X, groups):
     -------
     ndarray of float32, of the same shape
         What never varies in a group is 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from serlib import features
+    >>> X = np.array([[1.0], [3.0], [10.0], [30.0]], np.float32)
+    >>> features.standardise(X, ["anna", "anna", "ben", "ben"]).ravel().tolist()
+    [-1.0, 1.0, -1.0, 1.0]
     """
     groups, standard, axes = np.asarray(groups, dtype=object), np.empty_like(X), tuple(range(X.ndim - 1))
     for group in dict.fromkeys(groups):

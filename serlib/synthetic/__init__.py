@@ -72,6 +72,12 @@ def write(name, root, *, seed=42):
     ------
     FileExistsError
         If the folder holds recordings that were not written here, or links, which may lead elsewhere.
+
+    Examples
+    --------
+    >>> from serlib import synthetic
+    >>> synthetic.write("savee", "voices").name
+    'SAVEE'
     """
     passport = corpora.get(name)
     folder = Path(root) / passport.folder
@@ -105,6 +111,12 @@ def read_marker(folder):
     ------
     ValueError
         If it does not say how many utterances there are of each emotion.
+
+    Examples
+    --------
+    >>> from serlib import index, synthetic
+    >>> synthetic.read_marker(index.corpus_folder("emodb"))["n_utterances"]
+    280
     """
     file = Path(folder) / MARKER
     if not file.is_file():
