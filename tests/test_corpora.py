@@ -119,6 +119,19 @@ def test_the_passport_agrees_with_what_was_published(name):
     assert all(listeners["source"] for listeners in passport.listeners)
 
 
+def test_the_votes_on_each_utterance_of_crema_d_add_up_to_what_is_known_of_all():
+    passport = corpora.get("crema-d")
+    votes = passport.votes()
+    acted = votes.index.map(lambda stem: passport.parse(f"{stem}.wav").emotion)
+    published = pd.DataFrame(passport.listener_scores()["votes"]).T
+    pd.testing.assert_frame_equal(votes.groupby(acted).sum(), published, check_like=True, check_names=False)
+    is_ahead = votes.eq(votes.max(axis=1), axis=0)
+    most = votes.idxmax(axis=1).where(is_ahead.sum(axis=1) == 1, "")
+    assert most.to_dict() == passport.relabel("perceived")  # which their makers counted, in another table
+    with pytest.raises(ValueError, match="emodb: what each listener heard is not published"):
+        corpora.get("emodb").votes()
+
+
 def test_what_crema_ds_listeners_heard_is_what_its_table_of_votes_says():
     heard = corpora.get("crema-d").listener_scores()
     counts = pd.DataFrame(heard["votes"]).T.fillna(0)

@@ -4,6 +4,7 @@ import sys
 import keras
 import numpy as np
 import onnxruntime
+import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_blobs
@@ -12,6 +13,7 @@ from sklearn.metrics import recall_score
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.svm import LinearSVC
 
+import soft_labels
 from serlib import bundle, models, recipes
 
 EMOTIONS = ("anger", "fear", "neutral")
@@ -286,3 +288,15 @@ def test_a_program_that_used_tensorflow_before_can_go_on():
     code += "print(recipes.get('paper').model.build((50,), 7).count_params())"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip().isdecimal(), done.stderr
+
+
+def test_votes_teach_as_utterances_that_are_repeated_do():
+    model, emotions = recipes.get("whisper+logistic").model, pd.Index(["anger", "fear", "sadness"])
+    X, y = make_blobs(60, n_features=4, centers=3, random_state=1)
+    votes = np.eye(3)[y] * 3 + np.random.default_rng(1).integers(0, 3, (60, 3))
+    repeated = np.repeat(np.arange(60), votes.sum(axis=1).astype(int))
+    said = np.concatenate([np.repeat(emotions, row.astype(int)) for row in votes])
+    expected = clone(model).fit(X[repeated], said).predict_proba(X)
+    np.testing.assert_allclose(soft_labels.trained(model, X, votes, emotions).predict_proba(X), expected, atol=1e-3)
+    one_each = np.ones((60, 3)) / 3
+    assert soft_labels.trained(model, X, one_each, emotions).predict_proba(X) == pytest.approx(1 / 3, abs=0.01)

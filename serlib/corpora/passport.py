@@ -113,6 +113,32 @@ class Passport:
                 return {"recall": recall, "votes": votes, "condition": test["condition"], "source": test["source"]}
         return {}
 
+    def votes(self):
+        """Return how often listeners who had only the voice heard each emotion in each utterance.
+
+        Returns
+        -------
+        DataFrame of int, shape (n_utterances, n_emotions)
+            The index is the utterances' stems. In rows divided by their sums, these are soft labels.
+
+        Raises
+        ------
+        ValueError
+            If the corpus's answers were not published one by one.
+
+        Examples
+        --------
+        >>> from serlib import corpora
+        >>> corpora.get("crema-d").votes().loc["1001_IEO_HAP_HI"].to_dict()
+        {'anger': 2, 'disgust': 0, 'fear': 0, 'happiness': 6, 'neutral': 2, 'sadness': 0}
+        """
+        import pandas as pd
+
+        file = Path(__file__).parent / f"{self.id}-votes.csv.gz"
+        if not file.is_file():
+            raise ValueError(f"{self.id}: what each listener heard is not published; it is of crema-d. Use that")
+        return pd.read_csv(file, index_col="utterance")
+
     @property
     def how_to_get(self):
         """How to get the corpus, in a sentence or two."""
