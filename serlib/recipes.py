@@ -46,7 +46,7 @@ class Recipe:
         for name in ("fit", "predict_proba", "get_params"):
             if not hasattr(self.model, name):
                 raise TypeError(
-                    f"recipe {self.name}: {type(self.model).__name__} has no {name}; expected a classifier as"
+                    f"recipe {self.name}: {models.class_name(self.model)} has no {name}; expected a classifier as"
                     " scikit-learn's, with fit, predict_proba and get_params"
                 )
         if self.validation not in VALIDATION_ROWS:
@@ -56,7 +56,7 @@ class Recipe:
             shape, kind = tuple(self.features.shape), "vectors" if n_dims == 1 else "sequences (n_frames, n_features)"
             raise ValueError(
                 f"recipe {self.name}: features {self.features.name} have shape {shape}, and"
-                f" {type(self.model).__name__} takes {kind}; see 'python -m serlib recipes' for what fits"
+                f" {models.class_name(self.model)} takes {kind}; see 'python -m serlib recipes' for what fits"
             )
 
     def settings(self):

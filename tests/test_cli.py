@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from conftest import REAL, in_this_process, put_at_hand, real
-from serlib import audio, features, index
+from serlib import audio, corpora, features, index
 
 
 @pytest.fixture(scope="module")
@@ -419,7 +419,7 @@ def test_a_profile_that_is_none_is_refused(run):
 def test_synthetic_writes_all_corpora(run, made, tmp_path):
     there = made["emodb"].parent
     root = shutil.copytree(there, tmp_path / "corpora", ignore=shutil.ignore_patterns("EMOVO", "ShEMO"))
-    folders = ("EMOVO", "EMODB", "TESS", "SAVEE", "RAVDESS", "CREMA-D", "ShEMO")
+    folders = [corpora.get(name).folder for name in corpora.NAMES]
     assert run("synthetic", "-o", root, is_process=True).stdout.split() == [str(root / name) for name in folders]
     written, expected = ({str(file.relative_to(at)) for file in at.rglob("*")} for at in (root, there))
     assert written == expected

@@ -103,7 +103,7 @@ def test_epochs_follow_the_data(emodb):
     with pytest.raises(ValueError, match="epochs is 0; expected 1 or more"):
         evaluate.epochs_for(real, PAPER, 0)
     assert evaluate.epochs_for(real, LINEAR) is None
-    with pytest.raises(ValueError, match="Pipeline does not learn in epochs"):
+    with pytest.raises(ValueError, match="LogisticRegression does not learn in epochs"):
         evaluate.epochs_for(real, LINEAR, 3)
     lost = emodb.copy()
     lost.attrs = {"folder": emodb.attrs["folder"]}  # as after pd.concat, which drops what differs

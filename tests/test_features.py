@@ -17,6 +17,7 @@ from serlib import audio, cache, corpora, features, index, recipes, synthetic
 from serlib.features import LogMel, MfccFunctionals, MfccMean, extraction
 
 RECIPE_NAMES = list(recipes.RECIPES)
+ELSEWHERE = {"whisper", "whisper-tiny.en", "egemaps", "compare"}  # tested in test_encoders
 
 
 def librosas(signal, f):
@@ -336,7 +337,7 @@ def test_log_mel_is_librosas_cut_to_its_middle_or_padded_at_its_end(duration_s):
     assert (array[len(expected) :] == -f.top_db).all()
 
 
-@pytest.mark.parametrize("name", ["mfcc-mean", "mfcc-functionals", "log-mel"])  # encoders: see test_encoders
+@pytest.mark.parametrize("name", sorted(features.NAMED.keys() - ELSEWHERE))
 def test_each_kind_gives_finite_numbers_of_its_shape_and_survives_json(name, table):
     f = features.get(name)
     for n_samples in (1, 400, 30 * f.sr):

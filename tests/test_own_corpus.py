@@ -195,7 +195,7 @@ def test_a_corpus_of_ones_own_is_found_by_its_id_where_the_profile_looks(spring,
     assert corpora.get("my-days").home == days
     assert corpora.find_all(spring.parent) == {"my-days": days, "spring": spring}
     assert corpora.find_folder(spring.parent, "spring") == spring
-    with pytest.raises(ValueError, match="corpus 'autumn' is unknown; use one of emovo, .*, shemo, my-days, spring"):
+    with pytest.raises(ValueError, match="corpus 'autumn' is unknown; use one of emovo, .*, my-days, spring"):
         corpora.get("autumn")
 
 

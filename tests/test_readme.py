@@ -253,18 +253,33 @@ def test_no_local_path_is_named(page):
 def test_what_contributing_shows_can_be_done(made, tmp_path):
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     diffs = re.findall(r"```diff\n(.*?)```", text, re.DOTALL)
-    assert [("level" in diff, "neighbours" in diff, "_ages" in diff) for diff in diffs] == [
+    assert [("level" in diff, "trees" in diff, "_ages" in diff) for diff in diffs] == [
         *((True, False, False), (False, True, False), (False, False, True), (False, False, True))
     ]
     assert max(diff.count("\n") for diff in diffs) < 40
     shutil.copytree(ROOT / "serlib", tmp_path / "serlib", ignore=shutil.ignore_patterns("__pycache__"))
     put_at_hand(made, tmp_path)
     for diff in diffs:
-        command = ["git", "apply", "-"]
-        subprocess.run(command, input=diff, text=True, cwd=tmp_path, check=True)
+        done = subprocess.run(["git", "apply", "-"], input=diff, text=True, cwd=tmp_path, stderr=subprocess.PIPE)
+        assert done.stderr == "", "a line that a diff in CONTRIBUTING.md shows has changed; renew the diff"
+    tests = [str(ROOT / "tests" / name) for name in ("test_models.py", "test_recipes.py", "test_features.py")]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "-p",
+        "no:cacheprovider",
+        *tests,
+    ]
+    names = "trees or test_each_kind_gives_finite_numbers_of_its_shape_and_survives_json"
+    done = subprocess.run([*command, "-k", names], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
     code = """
 from serlib import evaluate, index, metrics, recipes, widgets
-result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("level+neighbours"))
+result = evaluate.load_or_run("emodb", protocol="speakers", recipe=recipes.get("level+trees"))
 summary = metrics.summary(result.predictions)
 print(summary["recipe"], summary["uar"] > 1.5 * summary["chance"])
 figure = widgets.explore_ages({name: index.load(name) for name in ("emodb", "savee")})
@@ -274,7 +289,7 @@ print(figure.picture.alt)
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
     assert done.stderr == ""
-    assert done.stdout.splitlines() == ["level+neighbours True", "A histogram of ages of savee's speakers."]
+    assert done.stdout.splitlines() == ["level+trees True", "A histogram of ages of savee's speakers."]
     passport = tmp_path / "VOICES" / "passport.toml"
     passport.parent.mkdir()
     passport.write_text(re.search(r"```toml\n(.*?)```", text, re.DOTALL)[1], encoding="utf-8")

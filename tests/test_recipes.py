@@ -74,7 +74,7 @@ def test_every_recipe_can_be_balanced(name):
         ("papre", r"recipe 'papre' is unknown; use one of paper, .* or features\+classifier \(whisper, "),
         ("mfcc+svm", "features 'mfcc' are unknown; use one of whisper"),
         ("mfcc-mean+svn", "classifier 'svn' is unknown; use one of logistic"),
-        ("log-mel+svm", r"features log-mel have shape \(300, 64\), and Pipeline takes vectors; see 'python -m serlib"),
+        ("log-mel+svm", r"features log-mel have shape \(300, 64\), and Svm takes vectors; see 'python -m serlib"),
         ("mfcc-mean+attention-cnn", r"features mfcc-mean have shape \(50,\), and AttentionCnn takes sequences"),
     ],
 )

@@ -339,7 +339,7 @@ def test_the_network_is_drawn_with_other_layers(seen):
     assert calls[-1][0][0][0].get_layer("dense").units == 32
     figure.controls["pool_padding"].value = "valid"
     assert calls[-1][0][0][0].get_layer("pool_3").output.shape[1] == 12
-    with pytest.raises(ValueError, match=r"mfcc-mean\+lda has a Pipeline; expected a Cnn1d"):
+    with pytest.raises(ValueError, match=r"mfcc-mean\+lda has a Lda; expected a Cnn1d"):
         widgets.explore_network(recipes.get("mfcc-mean+lda"), 5)
 
 

@@ -51,7 +51,8 @@ def print_rows(header, rows, is_number, title=""):
 
     printed = RichTable(title=in_lines(title), title_justify="left", title_style="bold")
     for name, right in zip(header, is_number, strict=True):
-        printed.add_column(name, justify="right" if right else "left", overflow="fold")
+        how = {"no_wrap": True} if name == "name" else {"overflow": "fold"}  # names are copied
+        printed.add_column(name, justify="right" if right else "left", **how)
     for row in rows:
         printed.add_row(*(f"{value:.3f}" if isinstance(value, float) else in_lines(value) for value in row))
     with printing():

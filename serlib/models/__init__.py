@@ -122,7 +122,7 @@ def with_epochs(model, epochs):
     20
     """
     if not has_epochs(model):
-        raise ValueError(f"{type(model).__name__} does not learn in epochs; leave their number out")
+        raise ValueError(f"{class_name(model)} does not learn in epochs; leave their number out")
     return clone(model).set_params(epochs=epochs)
 
 
@@ -138,6 +138,11 @@ def seeded(model, seed):
     copy = clone(model)
     names = [name for name in copy.get_params() if name == "random_state" or name.endswith("__random_state")]
     return copy.set_params(**dict.fromkeys(names, seed))
+
+
+def class_name(model):
+    """Return what a classifier is: its class's name, of a pipeline that of its last step."""
+    return type(model[-1] if hasattr(model, "steps") else model).__name__
 
 
 def balanced(model):
@@ -156,5 +161,5 @@ def balanced(model):
     """
     names = [name for name in model.get_params() if name == "class_weight" or name.endswith("__class_weight")]
     if not names:
-        raise ValueError(f"{type(model).__name__} has no class_weight; expected a classifier that has. Name another")
+        raise ValueError(f"{class_name(model)} has no class_weight; expected a classifier that has. Name another")
     return clone(model).set_params(**dict.fromkeys(names, "balanced"))

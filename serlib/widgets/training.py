@@ -39,7 +39,7 @@ def explore_network(recipe, n_emotions):
     first = recipe.model
     if not isinstance(first, models.Cnn1d):
         raise ValueError(
-            f"recipe {recipe.name} has a {type(first).__name__}; expected a Cnn1d. Explore the recipe paper"
+            f"recipe {recipe.name} has a {models.class_name(first)}; expected a Cnn1d. Explore the recipe paper"
         )
 
     def slider(description, numbers, value):
