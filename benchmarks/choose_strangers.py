@@ -114,10 +114,8 @@ def train(data, setting):
     centre = means.mean(axis=0)
     directions = np.linalg.svd(means - centre, full_matrices=False)[2][: setting["left_out"]]
     if setting["copies"]:
-        X, table = (
-            np.concatenate([X, *(copied for _, _, copied in data)]),
-            pd.concat([table, *tables], ignore_index=True),
-        )
+        X = np.concatenate([X, *(copied for _, _, copied in data)])
+        table = pd.concat([table, *tables], ignore_index=True)
     Z = X if setting["centred"] is None else moved(X, table[setting["centred"]], centre)
     Z = Z - (Z - centre) @ directions.T @ directions
     model = make_pipeline(StandardScaler(), clone(CLASSIFIERS[setting["classifier"]]))
