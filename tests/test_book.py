@@ -316,7 +316,7 @@ READABLE = """() => {
 @pytest.mark.browser
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
 def test_the_book_can_be_read_in_light_and_dark_and_on_a_phone(reading, book, scheme, width):
-    reading.emulate_media(color_scheme=scheme)
+    reading.emulate_media(color_scheme=scheme, reduced_motion="reduce")  # else colours are still on their way
     reading.set_viewport_size({"width": width, "height": 844})
     for name in ("docs/index", "notebooks/06_evaluation", "docs/reference/evaluation", "docs/guide/predict"):
         reading.goto((book / f"{name}.html").as_uri())
