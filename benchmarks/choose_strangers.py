@@ -53,7 +53,7 @@ FIRST = {
 }
 ROOM = {"reverberation_s": (0.15, 0.7), "direct_db": (3, 18), "noise_db": (15, 45)}  # of a copy: from ... to
 KNOTS_HZ, UNEVEN_DB = (60, 250, 500, 1000, 2000, 4000, 8000), 5  # a microphone's gain, and its standard deviation
-NOISE = 0.003  # of two settings that differ by less, the one that is tried first is chosen
+NOISE = 0.003  # what the best is ahead by at most does not count: the first such option is chosen
 
 
 def load(corpus):
@@ -69,6 +69,12 @@ def copies(table):
     files = zip(table["corpus"], table["path"], table["utterance"], strict=True)
     jobs = (delayed(_copy)(index.root_of(table, corpus) / path, utterance) for corpus, path, utterance in files)
     return np.stack(Parallel(n_jobs=-1)(jobs)).astype(np.float64)
+
+
+def load_with_copies(corpus):
+    """Return what is learned from: the vectors, the table, and the vectors of the copies."""
+    X, table = load(corpus)
+    return X, table, copies(table)
 
 
 def _copy(file, utterance):
@@ -165,18 +171,17 @@ def value(curve):
 
 def main():
     """Choose, and print what was tried."""
-    corpora, setting = {name: (*load(name), copies(load(name)[1])) for name in CORPORA}, dict(FIRST)
+    corpora, setting = {name: load_with_copies(name) for name in CORPORA}, dict(FIRST)
     print("UAR on", *CORPORA, "plain | mean after k =", *KS[1:-1], "all")
     for step, options in STEPS.items():
-        best = -1
+        values = {}
         for option in options:
             curve = curves(corpora, setting | {step: option})
             plain, means = " ".join(f"{u:.3f}" for u in curve[:, 0]), " ".join(f"{u:.3f}" for u in curve.mean(axis=0))
             print(f"{step:10} {option!s:18} {plain} | {means}", flush=True)
-            if value(curve) > best + NOISE:
-                best, chosen = value(curve), option
-        setting[step] = chosen
-        print(f"chosen: {step} {chosen}\n", flush=True)
+            values[option] = value(curve)
+        setting[step] = next(one for one in options if values[one] >= max(values.values()) - NOISE)
+        print(f"chosen: {step} {setting[step]}\n", flush=True)
     print(setting)
 
 

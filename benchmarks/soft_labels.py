@@ -22,12 +22,12 @@ def main():
     os.environ["SERLIB_PROFILE"] = "full"
     recipe, drawn = recipes.get("whisper+logistic"), split.speakers(index.load("crema-d"))
     X = features.extract(drawn.table, features=recipe.features, progress=True)
-    votes = corpora.get("crema-d").votes().loc[drawn.table["utterance"].str.removeprefix("crema-d/")]
+    passport, stems = corpora.get("crema-d"), drawn.table["utterance"].str.removeprefix("crema-d/")
+    votes = passport.votes().loc[stems]
     shares = votes.div(votes.sum(axis=1), axis=0).to_numpy()
-    is_most = votes.eq(votes.max(axis=1), axis=0).to_numpy()
     targets = {
-        "the acted emotion": (drawn.table["emotion"].to_numpy()[:, None] == votes.columns.to_numpy()).astype(float),
-        "what most listeners heard": np.where(is_most.sum(axis=1, keepdims=True) == 1, is_most, 0.0),
+        "the acted emotion": one_hot(drawn.table["emotion"], votes.columns),
+        "what most listeners heard": one_hot(stems.map(passport.relabel("perceived")), votes.columns),
         "every listener's answer": shares,
     }
     rows = []
@@ -41,6 +41,11 @@ def main():
     columns = ["trained on", "agrees with a listener", "accuracy, acted", "UAR, acted", "cross-entropy with the votes"]
     with storage.replacing(FILE) as new:
         pd.DataFrame(rows, columns=columns).round(3).to_csv(new, index=False)
+
+
+def one_hot(said, emotions):
+    """Return a weight of 1 for what is said of each utterance; none where nothing is said."""
+    return np.equal.outer(said.to_numpy(dtype=str), emotions.to_numpy(dtype=str)).astype(float)
 
 
 def trained(model, X, weights, emotions):

@@ -21,7 +21,19 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from choose_strangers import CLASSIFIERS, CORPORA, EMOTIONS, FEATURES, KS, N_DRAWS, answers, copies, load, train, uar
+from choose_strangers import (
+    CLASSIFIERS,
+    CORPORA,
+    EMOTIONS,
+    FEATURES,
+    KS,
+    N_DRAWS,
+    answers,
+    load,
+    load_with_copies,
+    train,
+    uar,
+)
 from serlib import audio, bundle, compare, evaluate, features, index, metrics, recipes, split
 
 NEVER_HEARD = ("emovo", "savee", "tess")
@@ -47,8 +59,7 @@ def main():
     """Make the model, the scores and the curves."""
     if any(index.is_synthetic(index.load(name)) for name in (*CORPORA, *NEVER_HEARD)):
         sys.exit("the model for strangers is made of real speech; expected SERLIB_PROFILE=full")
-    heard, others = ({name: load(name) for name in names} for names in (CORPORA, NEVER_HEARD))
-    heard = {name: (X, table, copies(table)) for name, (X, table) in heard.items()}
+    heard, others = {name: load_with_copies(name) for name in CORPORA}, {name: load(name) for name in NEVER_HEARD}
     by_others = {name: train([heard[other] for other in heard if other != name], CHOSEN) for name in heard}
     fold, parts, X = fit(temperature(by_others, heard), heard)
     is_train = (parts.table["fold"] != 0).to_numpy()
